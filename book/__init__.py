@@ -1,0 +1,1 @@
+"""How chapters become tests, figures, site, PDF and notebooks: a tool of this repository."""
