@@ -1,0 +1,102 @@
+"""What every figure of this package shares: colours, sizes, and the way numbers come in."""
+
+from typing import Any
+
+import matplotlib.pyplot as plt
+import numpy as np
+import numpy.typing as npt
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure, SubFigure
+
+OKABE_ITO: dict[str, str] = {
+    "black": "#000000",
+    "orange": "#E69F00",
+    "sky blue": "#56B4E9",
+    "bluish green": "#009E73",
+    "yellow": "#F0E442",
+    "blue": "#0072B2",
+    "vermillion": "#D55E00",
+    "reddish purple": "#CC79A7",
+}
+"""Eight colours that readers with any common colour vision tell apart.
+
+Source: Okabe & Ito, *Color Universal Design* (2008), <https://jfly.uni-koeln.de/color/>.
+"""
+
+# Yellow is left out (too pale for a line on white), black comes last (it is also the axes' colour).
+LINE_COLOURS: tuple[str, ...] = tuple(
+    OKABE_ITO[name]
+    for name in (
+        "blue",
+        "vermillion",
+        "bluish green",
+        "orange",
+        "reddish purple",
+        "sky blue",
+        "black",
+    )
+)
+LINE_STYLES: tuple[Any, ...] = (
+    "-",
+    "--",
+    "-.",
+    ":",
+    (0, (5, 1, 1, 1, 1, 1)),
+    (0, (1, 2)),
+    (0, (8, 2)),
+)
+MARKERS: tuple[str, ...] = ("o", "s", "^", "D", "v", "P", "X")
+
+WEIGHT_COLOURS = "cividis"
+MASKED_FACE = "#F2F2F2"
+MASKED_HATCH = "#8A8A8A"
+
+# A figure of 5 inches is shown at two thirds of its size on a screen of 360 px.
+MAX_WIDTH = 7.0
+TEXT_SIZE = 10.0
+SMALL_TEXT_SIZE = 9.0
+
+
+def to_numpy(values: npt.ArrayLike, name: str) -> npt.NDArray[np.float64]:
+    """Bring a list, an array or a tensor (on any device, with or without gradient) to float64.
+
+    Args:
+        values: numbers of any shape and real or bool dtype.
+        name: the argument's name, for the error.
+
+    Returns:
+        A float64 array of the same shape.
+
+    Raises:
+        TypeError: the values aren't real numbers.
+
+    >>> import torch
+    >>> to_numpy(torch.ones(2, dtype=torch.bfloat16, requires_grad=True), "weights")
+    array([1., 1.])
+    """
+    detach = getattr(values, "detach", None)
+    # numpy knows no bfloat16, so a tensor is widened by its own library first.
+    source = detach().cpu().double() if detach is not None else values
+    try:
+        return np.asarray(source, dtype=np.float64)
+    except (TypeError, ValueError) as error:
+        kind = type(values).__name__
+        raise TypeError(f"{name}: expected an array of real numbers, got {kind}") from error
+
+
+def axes_for(ax: Axes | None, width: float, height: float) -> tuple[Figure, Axes]:
+    """Take the axes that were given, or open a figure of this size in inches around new ones.
+
+    >>> figure, ax = axes_for(None, 4.0, 3.0)
+    >>> ax.figure is figure
+    True
+    >>> plt.close(figure)
+    """
+    if ax is None:
+        figure, ax = plt.subplots(figsize=(min(width, MAX_WIDTH), height), layout="constrained")
+        return figure, ax
+    owner = ax.figure
+    while isinstance(owner, SubFigure):
+        owner = owner.figure
+    assert isinstance(owner, Figure)
+    return owner, ax
