@@ -1,0 +1,144 @@
+"""Sequences of unequal length as one rectangle of ids."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator, Sequence
+
+import torch
+from jaxtyping import Int
+from torch import Tensor
+
+
+def pad_batch(
+    sequences: Sequence[Sequence[int]],
+    *,
+    pad_id: int = 0,
+    length: int | None = None,
+    side: str = "right",
+) -> Int[Tensor, "B T"]:
+    """Stack sequences into a rectangle, filled up with the padding id.
+
+    Args:
+        sequences: `B` sequences of ids.
+        pad_id: The id to fill with.
+        length: The width `T`; by default that of the longest sequence.
+        side: Where the padding goes: `"right"` (training) or `"left"` (so that the last
+            column holds every sequence's last token, as batched generation wants it).
+
+    Returns:
+        The ids, int64, shape `(B, T)`.
+
+    Raises:
+        ValueError: No sequence, one longer than `length`, or an unknown side.
+
+    Example:
+        >>> pad_batch([[5, 6, 7], [8]])
+        tensor([[5, 6, 7],
+                [8, 0, 0]])
+        >>> pad_batch([[5, 6, 7], [8]], side="left")
+        tensor([[5, 6, 7],
+                [0, 0, 8]])
+    """
+    if len(sequences) == 0:
+        raise ValueError("sequences: expected at least one, got none")
+    if side not in ("left", "right"):
+        raise ValueError(f"side: expected 'left' or 'right', got {side!r}")
+    longest = max(map(len, sequences))
+    width = longest if length is None else length
+    if longest > width:
+        raise ValueError(f"length: expected at least {longest}, the longest sequence, got {width}")
+    rows = []
+    for sequence in sequences:
+        padding = [pad_id] * (width - len(sequence))
+        rows.append([*padding, *sequence] if side == "left" else [*sequence, *padding])
+    return torch.tensor(rows, dtype=torch.int64).reshape(len(sequences), width)
+
+
+def lengths_of(ids: Int[Tensor, "B T"], *, pad_id: int = 0) -> Int[Tensor, " B"]:
+    """Count the ids of each row that aren't padding.
+
+    Args:
+        ids: A padded batch, shape `(B, T)`.
+        pad_id: The id that it was filled with.
+
+    Returns:
+        The lengths, int64, shape `(B,)`.
+
+    Raises:
+        ValueError: `ids` isn't two-dimensional.
+
+    Example:
+        >>> lengths_of(pad_batch([[5, 6, 7], [8]]))
+        tensor([3, 1])
+    """
+    if ids.ndim != 2:
+        raise ValueError(f"ids: expected shape (B, T), got {tuple(ids.shape)}")
+    return (ids != pad_id).sum(dim=1)
+
+
+class PairBatches:
+    """Padded (source, target) batches, in a new order each time you iterate.
+
+    Each pass over it is one epoch. The order of epoch `n` depends on the seed and on `n`
+    alone (Python's generator, so it is the same under every version of torch).
+
+    Args:
+        sources: `N` sequences of ids.
+        targets: `N` sequences of ids.
+        batch_size: Pairs in a batch; the last batch of an epoch may be smaller.
+        pad_id: The id to fill with.
+        shuffle: Whether to reorder the pairs in each epoch.
+        seed: Seed of the order.
+
+    Raises:
+        ValueError: No pairs, unequal numbers of sources and targets, or `batch_size < 1`.
+
+    Example:
+        >>> batches = PairBatches([[3], [4, 5]], [[6, 7], [8]], batch_size=2, shuffle=False)
+        >>> source, target = next(iter(batches))
+        >>> source
+        tensor([[3, 0],
+                [4, 5]])
+    """
+
+    def __init__(
+        self,
+        sources: Sequence[Sequence[int]],
+        targets: Sequence[Sequence[int]],
+        batch_size: int,
+        *,
+        pad_id: int = 0,
+        shuffle: bool = True,
+        seed: int = 0,
+    ) -> None:
+        """Check the numbers and keep the pairs."""
+        if len(sources) != len(targets):
+            raise ValueError(
+                f"targets: expected one for each of the {len(sources)} sources, got {len(targets)}"
+            )
+        if not sources:
+            raise ValueError("sources: expected at least one, got none")
+        if batch_size < 1:
+            raise ValueError(f"batch_size: expected at least 1, got {batch_size}")
+        self.sources, self.targets = sources, targets
+        self.batch_size, self.pad_id = batch_size, pad_id
+        self.shuffle, self.seed = shuffle, seed
+        self.epoch = 0
+
+    def __len__(self) -> int:
+        """Batches in an epoch."""
+        return -(-len(self.sources) // self.batch_size)
+
+    def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
+        """One epoch: tensors of ids, shapes `(B, S)` and `(B, T)`."""
+        order = list(range(len(self.sources)))
+        if self.shuffle:
+            random.Random(f"{self.seed}:{self.epoch}").shuffle(order)
+        self.epoch += 1
+        for start in range(0, len(order), self.batch_size):
+            chosen = order[start : start + self.batch_size]
+            yield (
+                pad_batch([self.sources[i] for i in chosen], pad_id=self.pad_id),
+                pad_batch([self.targets[i] for i in chosen], pad_id=self.pad_id),
+            )
