@@ -10,6 +10,7 @@ import hashlib
 import json
 import os
 import platform
+import re
 import shutil
 import subprocess
 import sys
@@ -92,9 +93,12 @@ def run_or_raise(paths: Iterable[Path], *, quiet: bool = False) -> dict[Path, Pa
     """As `run`, but failing blocks raise `PageFailed` with page, line and reason."""
     results = run(paths, quiet=quiet)
     failures = [
-        f"{result.path.relative_to(ROOT)}:{block.line}: {block.error}"
+        f"{result.path.relative_to(ROOT)}:{line}: {reason}"
         for result in results.values()
-        for block in result.errors
+        for line, reason in [
+            *((block.line, block.error) for block in result.errors),
+            *orphan_figures(result.path),
+        ]
     ]
     if failures:
         raise PageFailed("\n\n".join(failures))
@@ -104,6 +108,23 @@ def run_or_raise(paths: Iterable[Path], *, quiet: bool = False) -> dict[Path, Pa
 def executable_pages() -> list[Path]:
     """Pages that hold at least one block."""
     return [p for p in pages() if parse(p).blocks]
+
+
+def orphan_figures(path: Path) -> list[tuple[int, str]]:
+    """Links to figures that no block of the page draws, by line."""
+    chapter = parse(path)
+    drawn = {b.figure for b in chapter.blocks}
+    return [
+        (chapter.text.count("\n", 0, m.start()) + 1, f"no block draws {m[1]}")
+        for m in re.finditer(r"!\[[^\]]*\]\((figures/[^)\s]+)\)", chapter.text)
+        if m[1] not in drawn
+    ]
+
+
+def session_results() -> list[PageResult]:
+    """The results of the book's pages that this process ran or read."""
+    book = set(pages())
+    return [result for path, result in _session.items() if path in book]
 
 
 def replay(path: Path, line: int) -> str | None:

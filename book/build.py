@@ -1,0 +1,135 @@
+"""Whole builds: site, offline site, PDF, live server. A failed build leaves the last good one."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import shutil
+import subprocess
+import sys
+import time
+import zipfile
+from pathlib import Path
+
+from book import press
+from book.chapters import DOCS, PARTS, ROOT
+
+SITE = ROOT / "site"
+DIST = ROOT / "dist"
+PDF = DIST / "the-attention-guide.pdf"
+OFFLINE = DIST / "attention-guide-offline.zip"
+WORK = ROOT / ".cache" / "build"
+SOURCES = ("docs", "book", "overrides", "attention_guide", "mkdocs.yml", "README.md", "pyproject.toml")
+ADDRESSES = ("ATTENTION_GUIDE_SITE_URL", "ATTENTION_GUIDE_REPO_URL", "ATTENTION_GUIDE_COMMIT")
+
+
+class BuildFailed(Exception):
+    """A step of the build failed; the message says which and why."""
+
+
+def site() -> Path:
+    """Build `site/` and the offline zip, unless they are already those of these sources."""
+    stamp, key = SITE / ".build-key", _key()
+    if stamp.exists() and stamp.read_text() == key and OFFLINE.exists():
+        print("book: the site is up to date")
+        return SITE
+    started = time.perf_counter()
+    shutil.rmtree(WORK, ignore_errors=True)
+    WORK.mkdir(parents=True)
+    online, offline = WORK / "site", WORK / "offline"
+    _mkdocs("mkdocs.yml", offline=False, out=online)
+    _mkdocs("book/mkdocs.offline.yml", offline=True, out=offline)
+    _step("the offline site's check", [sys.executable, "-m", "book.site_check", str(offline)])
+    zipped = WORK / OFFLINE.name
+    _zip(offline, zipped)
+    shutil.copy(zipped, online / "downloads" / OFFLINE.name)
+    _step("the site's check", [sys.executable, "-m", "book.site_check", str(online)])
+    DIST.mkdir(exist_ok=True)
+    os.replace(zipped, OFFLINE)
+    if PDF.exists():
+        shutil.copy(PDF, online / "downloads" / PDF.name)
+    (online / ".build-key").write_text(key)
+    _swap(online, SITE)
+    print(f"book: built site/ and {OFFLINE.relative_to(ROOT)} "
+          f"in {time.perf_counter() - started:.0f} s")  # fmt: skip
+    return SITE
+
+
+def pdf() -> Path:
+    """Build the PDF edition from the site's HTML, unless it is already that of this site."""
+    from book.pdf import build_pdf
+
+    site()
+    stamp, key = DIST / ".pdf-key", _key()
+    if not (PDF.exists() and stamp.exists() and stamp.read_text() == key):
+        DIST.mkdir(exist_ok=True)
+        build_pdf(SITE, PDF)
+        stamp.write_text(key)
+    shutil.copy(PDF, SITE / "downloads" / PDF.name)
+    return PDF
+
+
+def serve(arguments: list[str]) -> int:
+    """Serve the book on localhost:8000 with live reload."""
+    press.run(press.executable_pages())
+    print("book: serving on http://localhost:8000 (Ctrl-C to stop)", flush=True)
+    return subprocess.run([sys.executable, "-m", "mkdocs", "serve", *arguments], cwd=ROOT, check=False).returncode
+
+
+def new_chapter(slug: str, number: str) -> Path:
+    """Copy the chapter template to `docs/SLUG.md`."""
+    target = DOCS / f"{slug}.md"
+    if target.exists():
+        raise BuildFailed(f"{target.relative_to(ROOT)} exists already")
+    if slug.split("/")[0] not in PARTS:
+        raise BuildFailed(f"the slug {slug!r} must begin with one of {', '.join(PARTS)}")
+    template = (ROOT / "book" / "chapter-template.md").read_text(encoding="utf-8")
+    title = re.sub(r"[-_]", " ", slug.split("/")[1]).capitalize()
+    target.write_text(template.replace("NUMBER", number).replace("TITLE", title), encoding="utf-8")
+    print(f"book: wrote {target.relative_to(ROOT)}")
+    return target
+
+
+def _mkdocs(config: str, *, offline: bool, out: Path) -> None:
+    _step(
+        "the offline site" if offline else "the site",
+        [sys.executable, "-m", "mkdocs", "build", "--strict", "--quiet", "-f", config, "-d", str(out)],
+    )
+
+
+def _step(name: str, command: list[str]) -> None:
+    if subprocess.run(command, cwd=ROOT, check=False).returncode:
+        raise BuildFailed(f"{name} failed (above); the last good build stands")
+
+
+def _zip(folder: Path, target: Path) -> None:
+    with zipfile.ZipFile(target, "w", zipfile.ZIP_DEFLATED) as archive:
+        for file in sorted(folder.rglob("*")):
+            if file.is_file():
+                # A fixed date: the same site gives the same bytes.
+                name = f"attention-guide/{file.relative_to(folder).as_posix()}"
+                info = zipfile.ZipInfo(name, (1980, 1, 1, 0, 0, 0))
+                info.compress_type = zipfile.ZIP_DEFLATED
+                archive.writestr(info, file.read_bytes())
+
+
+def _swap(new: Path, old: Path) -> None:
+    aside = WORK / "previous"
+    if old.exists():
+        os.replace(old, aside)
+    os.replace(new, old)
+    shutil.rmtree(aside, ignore_errors=True)
+
+
+def _key() -> str:
+    digest = hashlib.sha256(press.environment().encode())
+    for name in SOURCES:
+        base = ROOT / name
+        for file in sorted(base.rglob("*")) if base.is_dir() else [base]:
+            if file.is_file() and "__pycache__" not in file.parts:
+                digest.update(f"\n{file.relative_to(ROOT).as_posix()}\n".encode())
+                digest.update(file.read_bytes())
+    for name in ADDRESSES:
+        digest.update(f"\n{name}={os.environ.get(name, '')}".encode())
+    return digest.hexdigest()

@@ -1,0 +1,77 @@
+"""The one MkDocs hook: a thin adaptor that runs stale pages and hands their results to the build.
+
+Everything it does is a function of the press; `mkdocs serve` and `mkdocs build` work through it.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from datetime import UTC, datetime
+from importlib import metadata
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from mkdocs.exceptions import PluginError
+from mkdocs.structure.files import File, Files
+
+ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT))
+
+from book import downloads, press  # noqa: E402  (MkDocs loads hooks without the repository on the path)
+from book.chapters import DOCS  # noqa: E402
+
+if TYPE_CHECKING:
+    from mkdocs.config.defaults import MkDocsConfig
+
+_results: dict[Path, press.PageResult] = {}
+
+
+def on_config(config: MkDocsConfig) -> MkDocsConfig:
+    """Facts for the footer: version, commit, date of the run, versions of torch and numpy."""
+    config.extra["build"] = {
+        "version": metadata.version("attention-guide"),
+        "commit": _commit(),
+        "date": "",
+        "torch": metadata.version("torch").split("+")[0],
+        "numpy": metadata.version("numpy"),
+    }
+    return config
+
+
+def on_pre_build(config: MkDocsConfig) -> None:
+    """Run the stale pages; a failing block stops the build with page, line and reason."""
+    try:
+        _results.update(press.run_or_raise(press.executable_pages()))
+    except press.PageFailed as error:
+        raise PluginError(f"the book's code fails\n{error}") from None
+    dates = [r.date for r in _results.values()]
+    newest = max(dates, default=0.0)
+    config.extra["build"]["date"] = datetime.fromtimestamp(newest, UTC).date().isoformat()
+
+
+def on_files(files: Files, config: MkDocsConfig) -> Files:
+    """Add the figures, notebooks, scripts and the wheel: made by the run, not committed."""
+    for path, result in _results.items():
+        if path.is_relative_to(DOCS):
+            folder = path.parent.relative_to(DOCS)
+            for figure in result.figures:
+                _add(files, config, (folder / "figures" / figure.name).as_posix(), figure)
+    for name, source in downloads.make(_results, config.site_url or "").items():
+        _add(files, config, f"downloads/{name}", source)
+    return files
+
+
+def _add(files: Files, config: MkDocsConfig, uri: str, source: Path) -> None:
+    previous = files.get_file_from_path(uri)
+    if previous:
+        files.remove(previous)
+    files.append(File.generated(config, uri, abs_src_path=str(source)))
+
+
+def _commit() -> str:
+    if "ATTENTION_GUIDE_COMMIT" in os.environ:
+        return os.environ["ATTENTION_GUIDE_COMMIT"][:9]
+    git: dict[str, Any] = {"cwd": ROOT, "capture_output": True, "text": True, "check": False}
+    return subprocess.run(["git", "rev-parse", "--short=9", "HEAD"], **git).stdout.strip()

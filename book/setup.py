@@ -1,0 +1,134 @@
+"""Set everything up: the environment in `.venv/`, torch's CPU build, the project, system packages.
+
+Standard library only, any platform: `python book/setup.py`. Running it again does what is missing.
+"""
+
+from __future__ import annotations
+
+import ctypes.util
+import hashlib
+import os
+import platform
+import shutil
+import subprocess
+import sys
+import venv
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+VENV = ROOT / ".venv"
+BIN = VENV / ("Scripts" if os.name == "nt" else "bin")
+PYTHON = BIN / ("python.exe" if os.name == "nt" else "python")
+STAMP = VENV / ".attention-guide-setup"
+
+# The one place that names torch's build. On Linux, PyPI's wheel brings several GB of CUDA.
+TORCH_CPU_INDEX = "https://download.pytorch.org/whl/cpu"
+TESTED_TORCH = "2.13.0"
+TORCH_VERSION = os.environ.get("ATTENTION_GUIDE_TORCH", TESTED_TORCH)  # or "candidate"
+
+# What the PDF, and the browser tests besides, need from the system: Debian package and library.
+PDF_LIBRARIES = {
+    "libpango-1.0-0": "pango-1.0",
+    "libpangoft2-1.0-0": "pangoft2-1.0",
+    "libharfbuzz-subset0": "harfbuzz-subset",
+}
+BROWSERS = ("chromium", "chromium-browser", "google-chrome", "chrome")
+MAC_BROWSER = "/Applications/Google Chrome.app/Contents/MacOS/Google Chrome"
+
+
+def main(arguments: list[str]) -> int:
+    """Set up; `--pdf` and `--test` also install or name the system packages that these need."""
+    if sys.version_info < (3, 11):
+        print(f"setup: Python 3.11 or newer is needed; this is {platform.python_version()}")
+        return 1
+    if not STAMP.exists() or STAMP.read_text() != _wanted():
+        _say("making the environment in .venv/")
+        if not PYTHON.exists():
+            venv.create(VENV, with_pip=True)
+        install_torch(PYTHON)
+        _say("installing the project and its tools (some minutes the first time)")
+        # The pinned versions belong to the torch they were tested with.
+        pinned = ["-c", str(ROOT / "constraints.txt")] if TORCH_VERSION == TESTED_TORCH else []
+        _pip(PYTHON, "-c", str(_torch_constraint()), *pinned, "-e", f"{ROOT}[dev]")
+        STAMP.write_text(_wanted())
+        _say("the environment is ready")
+    needed = [p for p, library in PDF_LIBRARIES.items() if not ctypes.util.find_library(library)]
+    if "--test" in arguments and browser() is None:
+        needed.append("chromium")
+    return install_system(needed) if {"--test", "--pdf"} & set(arguments) else 0
+
+
+def browser() -> str | None:
+    """The path of a Chromium or Chrome on this machine, or None."""
+    found = [path for name in BROWSERS if (path := shutil.which(name))]
+    return found[0] if found else MAC_BROWSER if Path(MAC_BROWSER).exists() else None
+
+
+def install_torch(python: Path) -> None:
+    """Install torch's CPU build in a pip call of its own.
+
+    Where the index can't be reached, no retries: pip then takes the wheel it is configured with.
+    """
+    _say(f"installing torch {TORCH_VERSION}, CPU build")
+    if TORCH_VERSION == "candidate":
+        test_index = TORCH_CPU_INDEX.replace("/whl/", "/whl/test/")
+        _pip(python, "--pre", "--index-url", test_index, "torch")
+    elif sys.platform.startswith("linux"):
+        index = ["--retries", "0", "--extra-index-url", TORCH_CPU_INDEX]
+        _pip(python, *index, f"torch=={TORCH_VERSION}+cpu")
+    else:
+        _pip(python, f"torch=={TORCH_VERSION}")
+
+
+def install_system(missing: list[str]) -> int:
+    """Install `missing` on Debian as root; elsewhere name the command that does, and return 1."""
+    if not missing:
+        return 0
+    if shutil.which("apt-get") and hasattr(os, "geteuid") and os.geteuid() == 0:
+        _say(f"installing {' '.join(missing)} from Debian's packages")
+        quiet = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
+        subprocess.run(["apt-get", "update", "-qq"], check=True, env=quiet)
+        subprocess.run(
+            ["apt-get", "install", "-y", "-qq", "--no-install-recommends", *missing],
+            check=True, env=quiet, stdout=subprocess.DEVNULL,
+        )  # fmt: skip
+        return 0
+    _say(f"missing from this system: {', '.join(missing)}")
+    if shutil.which("apt-get"):
+        _say(f"install them with: sudo apt-get install {' '.join(missing)}")
+    elif sys.platform == "darwin":
+        _say("install them with: brew install pango && brew install --cask google-chrome")
+    else:
+        _say("install Chrome, and Pango from MSYS2 (package mingw-w64-x86_64-pango)")
+    return 1
+
+
+def _torch_constraint() -> Path:
+    version = subprocess.run(
+        [PYTHON, "-c", "from importlib.metadata import version; print(version('torch'))"],
+        capture_output=True, text=True, check=True,
+    ).stdout.strip()  # fmt: skip
+    file = VENV / "torch-constraint.txt"
+    file.write_text(f"torch=={version}\n")
+    return file
+
+
+def _wanted() -> str:
+    files = [ROOT / "pyproject.toml", ROOT / "constraints.txt", Path(__file__)]
+    digest = hashlib.sha256(TORCH_VERSION.encode() + str(ROOT).encode())
+    for file in files:
+        digest.update(file.read_bytes())
+    return digest.hexdigest()
+
+
+def _pip(python: Path, *arguments: str) -> None:
+    environment = {**os.environ, "PIP_DISABLE_PIP_VERSION_CHECK": "1"}
+    subprocess.run([python, "-m", "pip", "install", "-q", *arguments], check=True, env=environment)
+
+
+def _say(text: str) -> None:
+    print(f"setup: {text}", flush=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
