@@ -5,8 +5,6 @@ RUN = .venv/bin/python
 
 setup:      ## the environment in .venv/ (torch's CPU build, everything else)
 	@$(PYTHON) book/setup.py
-system:     
-	@$(PYTHON) book/setup.py --system
 
 serve: setup    ## the book on localhost:8000, with live reload
 	@$(RUN) -m book serve

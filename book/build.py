@@ -37,19 +37,15 @@ def site() -> Path:
     started = time.perf_counter()
     shutil.rmtree(WORK, ignore_errors=True)
     WORK.mkdir(parents=True)
-    online, offline = WORK / "site", WORK / "offline"
-    _mkdocs("mkdocs.yml", offline=False, out=online)
-    _mkdocs("book/mkdocs.offline.yml", offline=True, out=offline)
-    _step("the offline site's check", [sys.executable, "-m", "book.site_check", str(offline)])
-    zipped = WORK / OFFLINE.name
+    online, offline, zipped = WORK / "site", WORK / "offline", WORK / OFFLINE.name
+    _mkdocs("book/mkdocs.offline.yml", offline)
+    _check(offline)
     _zip(offline, zipped)
-    shutil.copy(zipped, online / "downloads" / OFFLINE.name)
-    _step("the site's check", [sys.executable, "-m", "book.site_check", str(online)])
+    _mkdocs("mkdocs.yml", online, ATTENTION_GUIDE_OFFLINE_ZIP=str(zipped))
+    _check(online)
+    (online / ".build-key").write_text(key)
     DIST.mkdir(exist_ok=True)
     os.replace(zipped, OFFLINE)
-    if PDF.exists():
-        shutil.copy(PDF, online / "downloads" / PDF.name)
-    (online / ".build-key").write_text(key)
     _swap(online, SITE)
     print(f"book: built site/ and {OFFLINE.relative_to(ROOT)} "
           f"in {time.perf_counter() - started:.0f} s")  # fmt: skip
@@ -57,15 +53,14 @@ def site() -> Path:
 
 
 def pdf() -> Path:
-    """Build the PDF edition from the site's HTML, unless it is already that of this site."""
+    """Build the PDF edition from the site's HTML, unless it is already that of these sources."""
     from book.pdf import build_pdf
 
-    site()
-    stamp, key = DIST / ".pdf-key", _key()
+    stamp, key = DIST / ".pdf-key", _key(with_pdf=False)
     if not (PDF.exists() and stamp.exists() and stamp.read_text() == key):
-        DIST.mkdir(exist_ok=True)
-        build_pdf(SITE, PDF)
+        build_pdf(site(), PDF)
         stamp.write_text(key)
+    site()  # with the PDF among its downloads
     shutil.copy(PDF, SITE / "downloads" / PDF.name)
     return PDF
 
@@ -91,15 +86,19 @@ def new_chapter(slug: str, number: str) -> Path:
     return target
 
 
-def _mkdocs(config: str, *, offline: bool, out: Path) -> None:
-    _step(
-        "the offline site" if offline else "the site",
-        [sys.executable, "-m", "mkdocs", "build", "--strict", "--quiet", "-f", config, "-d", str(out)],
-    )
+def _mkdocs(config: str, out: Path, **environment: str) -> None:
+    command = ["mkdocs", "build", "--strict", "--quiet", "-f", config, "-d", str(out)]
+    _step(f"mkdocs -f {config}", command, **environment)
 
 
-def _step(name: str, command: list[str]) -> None:
-    if subprocess.run(command, cwd=ROOT, check=False).returncode:
+def _check(folder: Path) -> None:
+    _step("the check of the built pages", ["book.site_check", str(folder)])
+
+
+def _step(name: str, module: list[str], **environment: str) -> None:
+    command = [sys.executable, "-m", *module]
+    done = subprocess.run(command, cwd=ROOT, env={**os.environ, **environment}, check=False)
+    if done.returncode:
         raise BuildFailed(f"{name} failed (above); the last good build stands")
 
 
@@ -122,8 +121,9 @@ def _swap(new: Path, old: Path) -> None:
     shutil.rmtree(aside, ignore_errors=True)
 
 
-def _key() -> str:
+def _key(*, with_pdf: bool = True) -> str:
     digest = hashlib.sha256(press.environment().encode())
+    digest.update(f"pdf={with_pdf and PDF.exists()}".encode())
     for name in SOURCES:
         base = ROOT / name
         for file in sorted(base.rglob("*")) if base.is_dir() else [base]:

@@ -20,6 +20,7 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
 from book import downloads, press  # noqa: E402  (MkDocs loads hooks without the repository on the path)
+from book.build import OFFLINE, PDF  # noqa: E402
 from book.chapters import DOCS  # noqa: E402
 
 if TYPE_CHECKING:
@@ -36,6 +37,8 @@ def on_config(config: MkDocsConfig) -> MkDocsConfig:
         "date": "",
         "torch": metadata.version("torch").split("+")[0],
         "numpy": metadata.version("numpy"),
+        "pdf": PDF.exists(),
+        "offline": _offline_zip().exists(),
     }
     return config
 
@@ -60,6 +63,9 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
                 _add(files, config, (folder / "figures" / figure.name).as_posix(), figure)
     for name, source in downloads.make(_results, config.site_url or "").items():
         _add(files, config, f"downloads/{name}", source)
+    for source in (PDF, _offline_zip()):
+        if source.exists() and not config.extra.get("offline"):
+            _add(files, config, f"downloads/{source.name}", source)
     return files
 
 
@@ -68,6 +74,10 @@ def _add(files: Files, config: MkDocsConfig, uri: str, source: Path) -> None:
     if previous:
         files.remove(previous)
     files.append(File.generated(config, uri, abs_src_path=str(source)))
+
+
+def _offline_zip() -> Path:
+    return Path(os.environ.get("ATTENTION_GUIDE_OFFLINE_ZIP", OFFLINE))
 
 
 def _commit() -> str:
