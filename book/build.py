@@ -20,7 +20,15 @@ DIST = ROOT / "dist"
 PDF = DIST / "the-attention-guide.pdf"
 OFFLINE = DIST / "attention-guide-offline.zip"
 WORK = ROOT / ".cache" / "build"
-SOURCES = ("docs", "book", "overrides", "attention_guide", "mkdocs.yml", "README.md", "pyproject.toml")
+SOURCES = (
+    "docs",
+    "book",
+    "overrides",
+    "attention_guide",
+    "mkdocs.yml",
+    "README.md",
+    "pyproject.toml",
+)
 ADDRESSES = ("ATTENTION_GUIDE_SITE_URL", "ATTENTION_GUIDE_REPO_URL", "ATTENTION_GUIDE_COMMIT")
 
 
@@ -69,7 +77,9 @@ def serve(arguments: list[str]) -> int:
     """Serve the book on localhost:8000 with live reload."""
     press.run(press.executable_pages())
     print("book: serving on http://localhost:8000 (Ctrl-C to stop)", flush=True)
-    return subprocess.run([sys.executable, "-m", "mkdocs", "serve", *arguments], cwd=ROOT, check=False).returncode
+    return subprocess.run(
+        [sys.executable, "-m", "mkdocs", "serve", *arguments], cwd=ROOT, check=False
+    ).returncode
 
 
 def new_chapter(slug: str, number: str) -> Path:

@@ -11,7 +11,7 @@ import sys
 from datetime import UTC, datetime
 from importlib import metadata
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from mkdocs.exceptions import PluginError
 from mkdocs.structure.files import File, Files
@@ -83,5 +83,6 @@ def _offline_zip() -> Path:
 def _commit() -> str:
     if "ATTENTION_GUIDE_COMMIT" in os.environ:
         return os.environ["ATTENTION_GUIDE_COMMIT"][:9]
-    git: dict[str, Any] = {"cwd": ROOT, "capture_output": True, "text": True, "check": False}
-    return subprocess.run(["git", "rev-parse", "--short=9", "HEAD"], **git).stdout.strip()
+    command = ["git", "rev-parse", "--short=9", "HEAD"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    return done.stdout.strip()

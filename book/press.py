@@ -163,7 +163,7 @@ def _execute(path: Path) -> PageResult:
     shutil.rmtree(out, ignore_errors=True)
     out.mkdir(parents=True)
     # One thread a page: pages run side by side, and sums don't depend on the number of cores.
-    threads = {k: "1" for k in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")}
+    threads = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1")
     process = subprocess.run(
         [sys.executable, "-m", "book.worker", str(path), str(out)],
         cwd=ROOT,

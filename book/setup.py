@@ -38,7 +38,7 @@ MAC_BROWSER = "/Applications/Google Chrome.app/Contents/MacOS/Google Chrome"
 
 def main(arguments: list[str]) -> int:
     """Set up; `--pdf` and `--test` also install or name the system packages that these need."""
-    if sys.version_info < (3, 11):
+    if sys.version_info < (3, 11):  # noqa: UP036  (this file runs before pip can refuse)
         print(f"setup: Python 3.11 or newer is needed; this is {platform.python_version()}")
         return 1
     if not STAMP.exists() or STAMP.read_text() != _wanted():

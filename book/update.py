@@ -28,7 +28,11 @@ def update(paths: list[Path]) -> list[Path]:
 
 def _with_output(text: str, block: Block, stdout: str) -> str:
     if block.output_span is None:
-        return text if not stdout else text[: block.end] + "\n\n" + _fence(block, stdout) + text[block.end :]
+        return (
+            text
+            if not stdout
+            else text[: block.end] + "\n\n" + _fence(block, stdout) + text[block.end :]
+        )
     start, end = block.output_span
     if not stdout:
         return text[: block.end] + text[end:]

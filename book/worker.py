@@ -87,7 +87,7 @@ class PageRun:
             record["error"] = _output_error(block, record["stdout"])
         figure_error, record["figure"] = self._take_figure(block)
         record["error"] = record["error"] or figure_error
-        return record["error"]
+        return str(record["error"]) if record["error"] else None
 
     def _take_figure(self, block: chapters.Block) -> tuple[str | None, str | None]:
         pyplot = sys.modules.get("matplotlib.pyplot")

@@ -68,7 +68,9 @@ def test_output_figure_and_namespace(write: Write) -> None:
         ("text\n\n![a](figures/nobody.svg)\n", 3, "no block draws"),
     ],
 )
-def test_failures_name_page_line_and_reason(write: Write, text: str, line: int, reason: str) -> None:
+def test_failures_name_page_line_and_reason(
+    write: Write, text: str, line: int, reason: str
+) -> None:
     page = write(text)
     with pytest.raises(press.PageFailed) as failure:
         press.run_or_raise([page], quiet=True)
@@ -120,7 +122,8 @@ def test_only_the_stale_runs(write: Write, monkeypatch: pytest.MonkeyPatch) -> N
 def test_update_rewrites_outputs_and_nothing_else(write: Write) -> None:
     text = (
         "# T\n\n```python\nprint(1.23456)\n```\n\n```text {.output}\n1.23\n```\n\n"
-        "- list\n\n    ```python\n    print(2)\n    ```\n\n    ```text {.output}\n    3\n    ```\n\n"
+        "- list\n\n    ```python\n    print(2)\n    ```\n\n"
+        "    ```text {.output}\n    3\n    ```\n\n"
         "```python\nprint('new')\n```\n\ntail  \n"
     )
     page = write(text)
