@@ -1,0 +1,108 @@
+"""The same numbers for a reader who can't see the figure: a sentence, and a table."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+from attention_guide.plot.maps import _checked_mask, _checked_weights, _labels
+
+
+def alt_text(
+    weights: npt.ArrayLike,
+    query_tokens: Sequence[str] | None = None,
+    key_tokens: Sequence[str] | None = None,
+    *,
+    mask: npt.ArrayLike | None = None,
+    most: int = 8,
+) -> str:
+    """Say for each query which key takes the most weight, as a figure's alternative text.
+
+    Args:
+        weights: `(T, S)` array or tensor, any real dtype.
+        query_tokens: T labels; `None` numbers them from 0.
+        key_tokens: S labels; `None` numbers them from 0.
+        mask: bool, broadcastable to `(T, S)`, `True` = may attend.
+        most: how many queries to describe; the rest are counted.
+
+    Returns:
+        One paragraph of plain text.
+
+    Raises:
+        TypeError: as `heatmap`.
+        ValueError: as `heatmap`.
+
+    >>> alt_text([[1.0, 0.0], [0.3, 0.7]], ["a", "b"], mask=[[True, False], [True, True]])
+    'Attention map, 2 queries by 2 keys, 1 cell masked. a: most on 0 (1.00). b: most on 1 (0.70).'
+    """
+    values = _checked_weights(weights, 0.0, 1.0)
+    queries, keys = values.shape
+    rows = _labels(query_tokens, queries, "query_tokens", "T")
+    columns = _labels(key_tokens, keys, "key_tokens", "S")
+    allowed = _checked_mask(mask, values)
+    hidden = int((~allowed).sum())
+    opening = f"Attention map, {_count(queries, 'query')} by {_count(keys, 'key')}"
+    if hidden:
+        opening += f", {_count(hidden, 'cell')} masked"
+    sentences = [opening]
+    for row, label, open_keys in zip(values[:most], rows[:most], allowed[:most], strict=True):
+        if not open_keys.any():
+            sentences.append(f"{label}: may attend nowhere")
+        else:
+            best = int(row.argmax())
+            sentences.append(f"{label}: most on {columns[best]} ({row[best]:.2f})")
+    if queries > most:
+        sentences.append(f"{queries - most} more")
+    return ". ".join(sentences) + "."
+
+
+def weights_table(
+    weights: npt.ArrayLike,
+    query_tokens: Sequence[str] | None = None,
+    key_tokens: Sequence[str] | None = None,
+    *,
+    mask: npt.ArrayLike | None = None,
+    digits: int = 2,
+) -> str:
+    """Write an attention map as a Markdown table: a row a query, a dash where it may not attend.
+
+    Args:
+        weights: `(T, S)` array or tensor, any real dtype.
+        query_tokens: T labels; `None` numbers them from 0.
+        key_tokens: S labels; `None` numbers them from 0.
+        mask: bool, broadcastable to `(T, S)`, `True` = may attend.
+        digits: decimals of each weight.
+
+    Returns:
+        The table, without a newline at its end.
+
+    Raises:
+        TypeError: as `heatmap`.
+        ValueError: as `heatmap`.
+
+    >>> print(weights_table([[1.0, 0.0], [0.3, 0.7]], ["a", "b"], ["a", "b"],
+    ...                     mask=[[True, False], [True, True]]))
+    | query | a | b |
+    |---|---:|---:|
+    | a | 1.00 | – |
+    | b | 0.30 | 0.70 |
+    """
+    values = _checked_weights(weights, 0.0, 1.0)
+    queries, keys = values.shape
+    rows = _labels(query_tokens, queries, "query_tokens", "T")
+    columns = _labels(key_tokens, keys, "key_tokens", "S")
+    allowed = _checked_mask(mask, values)
+    lines = [_row(["query", *columns]), "|---|" + "---:|" * keys]
+    for label, row, open_keys in zip(rows, values, allowed, strict=True):
+        cells = np.where(open_keys, [f"{weight:.{digits}f}" for weight in row], "–")
+        lines.append(_row([label, *cells]))
+    return "\n".join(lines)
+
+
+def _row(cells: Sequence[str]) -> str:
+    return "| " + " | ".join(cell.replace("|", r"\|") for cell in cells) + " |"
+
+
+def _count(number: int, noun: str) -> str:
+    plural = "queries" if noun == "query" else f"{noun}s"
+    return f"{number} {noun if number == 1 else plural}"
