@@ -1,0 +1,198 @@
+"""Argument checks: every message names the argument, what was expected, and what came."""
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+Window = tuple[int | None, int | None]
+
+
+def shape(x: Tensor) -> str:
+    """The shape as it is printed in messages, `(2, 4, 5, 8)`."""
+    return str(tuple(x.shape))
+
+
+def tensor(name: str, x: object) -> Tensor:
+    """Demand a tensor."""
+    if not isinstance(x, Tensor):
+        raise TypeError(f"{name}: expected a torch.Tensor; got {type(x).__name__}")
+    return x
+
+
+def floating(name: str, x: object) -> Tensor:
+    """Demand a floating-point tensor."""
+    x = tensor(name, x)
+    if not x.is_floating_point():
+        raise TypeError(f"{name}: expected a floating-point tensor; got {x.dtype}")
+    return x
+
+
+def boolean(name: str, x: object) -> Tensor:
+    """Demand a bool tensor."""
+    x = tensor(name, x)
+    if x.dtype != torch.bool:
+        raise TypeError(f"{name}: expected torch.bool (True = may attend); got {x.dtype}")
+    return x
+
+
+def integral(name: str, x: object) -> Tensor:
+    """Demand an integer tensor."""
+    x = tensor(name, x)
+    if x.is_floating_point() or x.is_complex() or x.dtype == torch.bool:
+        raise TypeError(f"{name}: expected an integer tensor; got {x.dtype}")
+    return x
+
+
+def like(name: str, x: Tensor, other_name: str, other: Tensor) -> None:
+    """Demand the dtype and device of another argument."""
+    if x.dtype != other.dtype:
+        raise TypeError(f"{name}: expected {other.dtype}, the dtype of {other_name}; got {x.dtype}")
+    if x.device != other.device:
+        raise ValueError(
+            f"{name}: expected device {other.device}, that of {other_name}; got {x.device}"
+        )
+
+
+def rank(name: str, x: Tensor, letters: str) -> None:
+    """Demand as many axes as there are letters in `"B H T K"`."""
+    wanted = letters.split()
+    if x.ndim != len(wanted):
+        raise ValueError(f"{name}: expected ({', '.join(wanted)}); got {shape(x)}")
+
+
+def trailing(name: str, x: Tensor, letters: str) -> None:
+    """Demand at least the axes named by the letters, with anything before them."""
+    wanted = letters.split()
+    if x.ndim < len(wanted):
+        raise ValueError(f"{name}: expected (..., {', '.join(wanted)}); got {shape(x)}")
+
+
+def axis(name: str, x: Tensor, position: int, size: int, letters: str, why: str) -> None:
+    """Demand one axis to have a given size."""
+    if x.shape[position] != size:
+        letter = letters.split()[position]
+        form = f"({', '.join(letters.split())})"
+        raise ValueError(f"{name}: expected {form} with {letter} = {size} {why}; got {shape(x)}")
+
+
+def broadcastable(name: str, x: Tensor, target: Sequence[int], letters: str) -> None:
+    """Demand a shape that broadcasts to the target without enlarging it."""
+    have = tuple(x.shape)
+    fits = len(have) <= len(target) and all(
+        n in (1, m) for n, m in zip(have[::-1], tuple(target)[::-1], strict=False)
+    )
+    if not fits:
+        form = f"({', '.join(letters.split())}) = {tuple(target)}"
+        raise ValueError(f"{name}: expected a shape that broadcasts to {form}; got {have}")
+
+
+def number(
+    name: str,
+    x: object,
+    *,
+    above: float | None = None,
+    least: float | None = None,
+    below: float | None = None,
+    most: float | None = None,
+) -> float:
+    """Demand a real number within bounds."""
+    if isinstance(x, bool) or not isinstance(x, int | float):
+        raise TypeError(f"{name}: expected a number; got {type(x).__name__}")
+    limits = [
+        (above is None or x > above, f"above {above}"),
+        (least is None or x >= least, f"at least {least}"),
+        (below is None or x < below, f"below {below}"),
+        (most is None or x <= most, f"at most {most}"),
+    ]
+    for holds, words in limits:
+        if not holds:
+            raise ValueError(f"{name}: expected a number {words}; got {x}")
+    if x != x or x in (float("inf"), float("-inf")):
+        raise ValueError(f"{name}: expected a finite number; got {x}")
+    return float(x)
+
+
+def integer(name: str, x: object, *, least: int | None = None) -> int:
+    """Demand an integer, at least `least`."""
+    if isinstance(x, bool) or not isinstance(x, int):
+        raise TypeError(f"{name}: expected an int; got {type(x).__name__}")
+    if least is not None and x < least:
+        raise ValueError(f"{name}: expected an int of at least {least}; got {x}")
+    return x
+
+
+def window_pair(window: object) -> Window:
+    """Demand `(left, right)`, each a count of neighbours or None."""
+    if not isinstance(window, tuple | list) or len(window) != 2:
+        raise TypeError(f"window: expected a pair (left, right); got {window!r}")
+    left, right = window
+    for name, side in (("window[0]", left), ("window[1]", right)):
+        if side is not None:
+            integer(name, side, least=0)
+    return left, right
+
+
+def query_key(q: object, k: object) -> tuple[Tensor, Tensor]:
+    """Demand q (B, H, T, K) and k (B, G, S, K) with G dividing H."""
+    q, k = floating("q", q), floating("k", k)
+    rank("q", q, "B H T K")
+    rank("k", k, "B G S K")
+    like("k", k, "q", q)
+    if q.shape[1] < 1 or q.shape[3] < 1:
+        raise ValueError(f"q: expected (B, H, T, K) with H and K at least 1; got {shape(q)}")
+    axis("k", k, 0, q.shape[0], "B G S K", "as in q")
+    axis("k", k, 3, q.shape[3], "B G S K", "as in q")
+    if k.shape[1] < 1 or q.shape[1] % k.shape[1] != 0:
+        raise ValueError(
+            f"k: expected (B, G, S, K) with G a divisor of H = {q.shape[1]}; got {shape(k)}"
+        )
+    return q, k
+
+
+def value(v: object, k: Tensor) -> Tensor:
+    """Demand v (B, G, S, E) that goes with k."""
+    v = floating("v", v)
+    rank("v", v, "B G S E")
+    like("v", v, "k", k)
+    for position in range(3):
+        axis("v", v, position, k.shape[position], "B G S E", "as in k")
+    return v
+
+
+def score_terms(
+    q: Tensor,
+    k: Tensor,
+    mask: object,
+    bias: object,
+    window: object,
+    scale: object,
+    softcap: object,
+    sinks: object,
+) -> None:
+    """Demand that everything that shapes the scores fits q and k."""
+    target = (q.shape[0], q.shape[1], q.shape[2], k.shape[2])
+    if mask is not None:
+        m = boolean("mask", mask)
+        broadcastable("mask", m, target, "B H T S")
+        _same_device("mask", m, q)
+    if bias is not None:
+        b = floating("bias", bias)
+        broadcastable("bias", b, target, "B H T S")
+        _same_device("bias", b, q)
+    if window is not None:
+        window_pair(window)
+    if scale is not None:
+        number("scale", scale)
+    if softcap is not None:
+        number("softcap", softcap, above=0)
+    if sinks is not None:
+        one = floating("sinks", sinks)
+        rank("sinks", one, "H")
+        axis("sinks", one, 0, q.shape[1], "H", "as in q")
+        _same_device("sinks", one, q)
+
+
+def _same_device(name: str, x: Tensor, q: Tensor) -> None:
+    if x.device != q.device:
+        raise ValueError(f"{name}: expected device {q.device}, that of q; got {x.device}")

@@ -1,0 +1,192 @@
+"""Scaled dot-product attention: the reference that explains, and the dispatcher that is fast.
+
+Axis letters: `B` batch, `H` query heads, `G` key/value heads, `T` queries, `S` keys, `K` head
+width, `E` value width.
+"""
+
+from typing import Literal
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Bool, Float
+from torch import Tensor
+
+from attention_guide.functional import _checks
+from attention_guide.functional.masks import combine, position_mask
+from attention_guide.functional.scores import (
+    fold_heads,
+    masked_softmax,
+    scaled_dot_scores,
+    unfold_heads,
+)
+
+__all__ = ["Kernel", "attention", "attention_weights"]
+
+Kernel = Literal["reference", "blocked", "sdpa", "online"]
+
+
+def attention_weights(
+    q: Float[Tensor, "B H T K"],
+    k: Float[Tensor, "B G S K"],
+    *,
+    mask: Bool[Tensor, "..."] | None = None,
+    bias: Float[Tensor, "..."] | None = None,
+    causal: bool = False,
+    window: tuple[int | None, int | None] | None = None,
+    scale: float | None = None,
+    softcap: float | None = None,
+    sinks: Float[Tensor, " H"] | None = None,
+) -> Float[Tensor, "B H T S"]:
+    r"""Attention weights, $W = \mathrm{softmax}(q k^\top / \sqrt{K} + \text{bias})$ where allowed.
+
+    The order is: scale, softcap, bias, mask, softmax.
+
+    Args:
+        q: Queries, `(B, H, T, K)`.
+        k: Keys, `(B, G, S, K)`, where `G` divides `H`; each serves `H / G` query heads.
+        mask: Bool, broadcastable to `(B, H, T, S)`, `True` = may attend.
+        bias: Floats added to the scores, broadcastable to `(B, H, T, S)`.
+        causal: Hide the future; the last query is aligned with the last key.
+        window: `(left, right)`: neighbours seen on each side of the position, which is always
+            seen itself; `None` for all on that side.
+        scale: Takes the place of $1/\sqrt{K}$.
+        softcap: A cap $c$ that bends the scores to $c \tanh(x / c)$.
+        sinks: One logit a head, `(H,)`, of a key without a value.
+
+    Returns:
+        Weights, `(B, H, T, S)`. A row sums to one (to less with sinks), or to zero where the
+        query may attend nowhere.
+
+    Raises:
+        TypeError: A dtype is wrong.
+        ValueError: A shape or a number is wrong.
+
+    Cost:
+        `2·B·H·T·S·K` flops; `B·H·T·S` weights are kept.
+
+    Source:
+        Vaswani et al. (2017), arXiv:1706.03762, equation 1; the paper's $d_k$ is our `K`.
+        Softcap: Gemma Team (2024), arXiv:2408.00118, section 2. Sinks: OpenAI (2025),
+        arXiv:2508.10925, section 2.2.
+
+    Example:
+        >>> q = k = torch.zeros(1, 1, 3, 2)
+        >>> attention_weights(q, k, causal=True)[0, 0]
+        tensor([[1.0000, 0.0000, 0.0000],
+                [0.5000, 0.5000, 0.0000],
+                [0.3333, 0.3333, 0.3333]])
+    """
+    q, k = _checks.query_key(q, k)
+    _checks.score_terms(q, k, mask, bias, window, scale, softcap, sinks)
+    scores = scaled_dot_scores(q, k, scale)
+    if softcap is not None:
+        scores = softcap * torch.tanh(scores / softcap)
+    if bias is not None:
+        scores = scores + bias.to(scores.dtype)
+    place = position_mask(q.shape[2], k.shape[2], causal, window, device=q.device)
+    return masked_softmax(scores, combine(mask, place), sinks)
+
+
+def attention(
+    q: Float[Tensor, "B H T K"],
+    k: Float[Tensor, "B G S K"],
+    v: Float[Tensor, "B G S E"],
+    *,
+    mask: Bool[Tensor, "..."] | None = None,
+    bias: Float[Tensor, "..."] | None = None,
+    causal: bool = False,
+    window: tuple[int | None, int | None] | None = None,
+    scale: float | None = None,
+    softcap: float | None = None,
+    sinks: Float[Tensor, " H"] | None = None,
+    dropout: float = 0.0,
+    kernel: Kernel | None = None,
+) -> Float[Tensor, "B H T E"]:
+    r"""Attention, $o_t = \sum_s w_{ts} v_s$ with the weights of `attention_weights`.
+
+    Args:
+        q: Queries, `(B, H, T, K)`.
+        k: Keys, `(B, G, S, K)`, where `G` divides `H`; each serves `H / G` query heads.
+        v: Values, `(B, G, S, E)`.
+        mask: Bool, broadcastable to `(B, H, T, S)`, `True` = may attend.
+        bias: Floats added to the scores, broadcastable to `(B, H, T, S)`.
+        causal: Hide the future; the last query is aligned with the last key.
+        window: `(left, right)`: neighbours seen on each side of the position, which is always
+            seen itself; `None` for all on that side.
+        scale: Takes the place of $1/\sqrt{K}$.
+        softcap: A cap $c$ that bends the scores to $c \tanh(x / c)$.
+        sinks: One logit a head, `(H,)`, of a key without a value.
+        dropout: The share of weights set to zero, the others scaled up. It acts whenever it is
+            above 0: a layer in evaluation passes 0.
+        kernel: How it is computed; `None` chooses.
+
+    Returns:
+        Outputs, `(B, H, T, E)`; 0 where a query may attend nowhere.
+
+    Raises:
+        TypeError: A dtype is wrong.
+        ValueError: A shape or a number is wrong, or the kernel can't do what is asked.
+
+    Cost:
+        `2·B·H·T·S·(K + E)` flops, whatever the kernel; they differ in the bytes they move.
+
+    Source:
+        Vaswani et al. (2017), arXiv:1706.03762, equation 1.
+
+    Example:
+        >>> q = k = torch.zeros(1, 1, 3, 2)
+        >>> attention(q, k, torch.eye(3).view(1, 1, 3, 3), causal=True)[0, 0, 1]
+        tensor([0.5000, 0.5000, 0.0000])
+    """
+    q, k = _checks.query_key(q, k)
+    v = _checks.value(v, k)
+    _checks.score_terms(q, k, mask, bias, window, scale, softcap, sinks)
+    _checks.number("dropout", dropout, least=0, below=1)
+    if kernel == "sdpa":
+        return _sdpa(q, k, v, mask, bias, causal, window, scale, dropout)
+    weights = attention_weights(
+        q, k, mask=mask, bias=bias, causal=causal, window=window,
+        scale=scale, softcap=softcap, sinks=sinks,
+    )  # fmt: skip
+    return weighted_sum(F.dropout(weights, dropout), v)
+
+
+def _sdpa(
+    q: Tensor,
+    k: Tensor,
+    v: Tensor,
+    mask: Tensor | None,
+    bias: Tensor | None,
+    causal: bool,
+    window: tuple[int | None, int | None] | None,
+    scale: float | None,
+    dropout: float,
+) -> Tensor:
+    t, s = q.shape[2], k.shape[2]
+    heads, groups = q.shape[1], k.shape[1]
+    # torch's is_causal aligns to the first key (pytorch issue 108108): ours only when T = S.
+    square = causal and window is None and mask is None and bias is None and t == s
+    # The last query sees every key, so a single one needs no causal mask.
+    place = None if square else position_mask(t, s, causal and t > 1, window, device=q.device)
+    allowed = combine(mask, place)
+    extra = allowed
+    if bias is not None:
+        extra = bias.to(q.dtype)
+        extra = extra if allowed is None else extra.masked_fill(~allowed, float("-inf"))
+    if extra is None and not square and heads != groups:
+        # Without a mask all rows are alike: the heads of a group become further queries.
+        folded = F.scaled_dot_product_attention(
+            fold_heads(q, groups), k, v, dropout_p=dropout, scale=scale
+        )
+        return unfold_heads(folded, heads)
+    return F.scaled_dot_product_attention(
+        q, k, v, attn_mask=extra, dropout_p=dropout, is_causal=square, scale=scale,
+        enable_gqa=heads != groups,
+    )  # fmt: skip
+
+
+def weighted_sum(
+    weights: Float[Tensor, "B H T S"], v: Float[Tensor, "B G S E"]
+) -> Float[Tensor, "B H T E"]:
+    """The values of a group's head, summed with the weights of each of its query heads."""
+    return unfold_heads(fold_heads(weights, v.shape[1]) @ v, weights.shape[1])
