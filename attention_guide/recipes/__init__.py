@@ -1,0 +1,23 @@
+"""One runnable file for each trained result in the book, and the ledger of what came out."""
+
+from attention_guide.recipes.ledger import (
+    Ledger,
+    Row,
+    Spread,
+    describe_machine,
+    ledger_names,
+    make_row,
+    read_ledger,
+    write_row,
+)
+
+__all__ = [
+    "Ledger",
+    "Row",
+    "Spread",
+    "describe_machine",
+    "ledger_names",
+    "make_row",
+    "read_ledger",
+    "write_row",
+]

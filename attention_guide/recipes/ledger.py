@@ -1,0 +1,257 @@
+"""The ledger: what each recipe measured, on what, when, and at what cost.
+
+A ledger is a JSON file with one row for each thing that was trained. Rows are written by the
+recipes and by nothing else; chapters read them and assert against them.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime
+import json
+import os
+import platform
+import statistics
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import torch
+
+from attention_guide.checkpoints.files import write_atomically
+from attention_guide.train.energy import estimate_energy
+
+RESULTS: Final = Path(__file__).parent / "results"
+
+
+@dataclass(frozen=True)
+class Spread:
+    """Mean and sample standard deviation over the seeds, and the values themselves."""
+
+    mean: float
+    sd: float
+    values: tuple[float, ...]
+
+    @classmethod
+    def of(cls, values: Sequence[float]) -> Spread:
+        """Summarise one value a seed.
+
+        Raises:
+            ValueError: No values.
+
+        Example:
+            >>> Spread.of([1.0, 2.0, 3.0])
+            Spread(mean=2.0, sd=1.0, values=(1.0, 2.0, 3.0))
+        """
+        if not values:
+            raise ValueError("values: expected at least one, got none")
+        numbers = tuple(float(value) for value in values)
+        sd = statistics.stdev(numbers) if len(numbers) > 1 else 0.0
+        return cls(statistics.fmean(numbers), sd, numbers)
+
+    def __str__(self) -> str:
+        """`mean ± sd`."""
+        return f"{self.mean:.4g} ± {self.sd:.2g}"
+
+
+@dataclass(frozen=True)
+class Row:
+    """One result.
+
+    Attributes:
+        id: The row's name within its ledger.
+        what: One sentence on what was trained and measured.
+        command: What to type to get it again.
+        seeds: The seeds.
+        settings: Whatever else decides the result: sizes, steps, rates.
+        metrics: Name to spread over the seeds.
+        curves: Name to one list of `[step, value]` for each seed.
+        wall_seconds: Clock time of training, one a seed.
+        cpu_seconds: Processor time of training, summed over cores, one a seed.
+        cores: Cores of the machine.
+        threads: Threads that torch was allowed.
+        machine: Processor and system.
+        torch: torch's version.
+        python: Python's version.
+        date: Day of the run, UTC, ISO 8601.
+        energy: `EnergyEstimate.as_dict()` of all seeds' training together.
+        energy_assumption: How that estimate was made, one sentence.
+    """
+
+    id: str
+    what: str
+    command: str
+    seeds: tuple[int, ...]
+    settings: dict[str, Any]
+    metrics: dict[str, Spread]
+    curves: dict[str, list[list[list[float]]]]
+    wall_seconds: tuple[float, ...]
+    cpu_seconds: tuple[float, ...]
+    cores: int
+    threads: int
+    machine: str
+    torch: str
+    python: str
+    date: str
+    energy: dict[str, Any]
+    energy_assumption: str
+
+
+Ledger = dict[str, Row]
+
+_ASSUMPTION: Final = (
+    "CPU seconds of training (all cores, all seeds) times the assumed power of a busy core, "
+    "times an assumed PUE; not metered."
+)
+
+
+def make_row(
+    row_id: str,
+    *,
+    what: str,
+    command: str,
+    seeds: Sequence[int],
+    settings: Mapping[str, Any],
+    metrics: Mapping[str, Sequence[float]],
+    wall_seconds: Sequence[float],
+    cpu_seconds: Sequence[float],
+    curves: Mapping[str, list[list[list[float]]]] | None = None,
+) -> Row:
+    """Make a row of measured values; machine, versions, date and energy are filled in here.
+
+    Args:
+        row_id: The row's name within its ledger.
+        what: One sentence on what was trained and measured.
+        command: What to type to get it again.
+        seeds: The seeds.
+        settings: Whatever else decides the result.
+        metrics: Name to values, one a seed.
+        wall_seconds: Clock time of training, one a seed.
+        cpu_seconds: Processor time of training, one a seed.
+        curves: Name to one list of `[step, value]` for each seed.
+
+    Returns:
+        The row.
+
+    Raises:
+        ValueError: A list hasn't one entry a seed.
+
+    Example:
+        >>> row = make_row(
+        ...     "demo", what="Nothing.", command="none", seeds=[0, 1], settings={},
+        ...     metrics={"score": [1.0, 3.0]}, wall_seconds=[10, 10], cpu_seconds=[20, 20],
+        ... )
+        >>> print(row.metrics["score"])
+        2 ± 1.4
+    """
+    for name, values in {
+        **metrics,
+        "wall_seconds": wall_seconds,
+        "cpu_seconds": cpu_seconds,
+        **(curves or {}),
+    }.items():
+        if len(values) != len(seeds):
+            raise ValueError(
+                f"{name}: expected one entry for each of {len(seeds)} seeds, got {len(values)}"
+            )
+    return Row(
+        id=row_id,
+        what=what,
+        command=command,
+        seeds=tuple(seeds),
+        settings=dict(settings),
+        metrics={name: Spread.of(values) for name, values in metrics.items()},
+        curves=dict(curves or {}),
+        wall_seconds=tuple(wall_seconds),
+        cpu_seconds=tuple(cpu_seconds),
+        cores=os.cpu_count() or 1,
+        threads=torch.get_num_threads(),
+        machine=describe_machine(),
+        torch=str(torch.__version__),
+        python=platform.python_version(),
+        date=datetime.datetime.now(datetime.UTC).date().isoformat(),
+        energy=estimate_energy(sum(cpu_seconds)).as_dict(),
+        energy_assumption=_ASSUMPTION,
+    )
+
+
+def ledger_names(folder: Path = RESULTS) -> list[str]:
+    """The ledgers that there are.
+
+    Args:
+        folder: Where the ledgers lie.
+
+    Example:
+        >>> "number-words" in ledger_names()
+        True
+    """
+    return sorted(path.stem for path in folder.glob("*.json"))
+
+
+def read_ledger(name: str, *, folder: Path = RESULTS) -> Ledger:
+    """Read one recipe's rows.
+
+    Args:
+        name: One of `ledger_names()`.
+        folder: Where the ledgers lie.
+
+    Returns:
+        Row id to row.
+
+    Raises:
+        FileNotFoundError: There is no ledger of that name.
+
+    Example:
+        >>> read_ledger("number-words")["transformer"].seeds
+        (0, 1, 2)
+    """
+    path = folder / f"{name}.json"
+    if not path.is_file():
+        raise FileNotFoundError(f"name: expected one of {ledger_names(folder)}, got {name!r}")
+    rows = json.loads(path.read_bytes())["rows"]
+    return {fields["id"]: _row(fields) for fields in rows}
+
+
+def write_row(name: str, row: Row, *, folder: Path = RESULTS) -> None:
+    """Put a row into a ledger, in place of the row with its id, atomically.
+
+    Args:
+        name: The ledger; made where it is missing.
+        row: What `make_row` made.
+        folder: Where the ledgers lie.
+
+    Example:
+        See `attention_guide.recipes.number_words`.
+    """
+    rows = read_ledger(name, folder=folder) if name in ledger_names(folder) else {}
+    rows[row.id] = row
+    content = {"name": name, "rows": [dataclasses.asdict(rows[key]) for key in sorted(rows)]}
+    text = json.dumps(content, indent=1, ensure_ascii=False, allow_nan=False)
+    write_atomically(folder / f"{name}.json", f"{text}\n".encode())
+
+
+def describe_machine() -> str:
+    """Processor and system in a few words, as far as the system tells.
+
+    Example:
+        >>> describe_machine() != ""
+        True
+    """
+    processor = platform.processor() or platform.machine()
+    cpuinfo = Path("/proc/cpuinfo")
+    if cpuinfo.is_file():
+        for line in cpuinfo.read_text(encoding="utf-8", errors="replace").splitlines():
+            if line.startswith("model name"):
+                processor = line.partition(":")[2].strip()
+                break
+    return f"{processor}, {platform.system()} {platform.machine()}"
+
+
+def _row(fields: dict[str, Any]) -> Row:
+    metrics = {
+        key: Spread(value["mean"], value["sd"], tuple(value["values"]))
+        for key, value in fields["metrics"].items()
+    }
+    tuples = {key: tuple(fields[key]) for key in ("seeds", "wall_seconds", "cpu_seconds")}
+    return Row(**{**fields, **tuples, "metrics": metrics})
