@@ -1,0 +1,272 @@
+"""Multi-head attention: self or cross, any number of key/value heads, with or without a cache."""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple, Protocol, TypeAlias, TypedDict, Unpack
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Bool, Float, Int
+from torch import Tensor, nn
+
+from attention_guide.functional import attention, attention_weights, combine
+from attention_guide.functional.attention import Kernel, weighted_sum
+from attention_guide.layers._check import check_sequence
+from attention_guide.layers.cache import Cache, MemoryCache
+
+# (x: (B, H, T, K), positions: (T,) or (B, T)) -> x turned by its positions.
+Rotary: TypeAlias = Callable[[Tensor, Tensor], Tensor]
+# (query positions (T,), key positions (S,)) -> what to add to the scores, (H, T, S).
+PositionBias: TypeAlias = Callable[[Tensor, Tensor], Tensor]
+
+
+class WeightRecorder(Protocol):
+    """What a layer hands its attention weights to while an `AttentionRecorder` watches it."""
+
+    def add(
+        self,
+        weights: Tensor,
+        *,
+        resumed: bool = False,
+        positions: Tensor | None = None,
+    ) -> Tensor:
+        """Take the weights `(B, H, T, S)`; return those that the layer goes on with.
+
+        `resumed`: these T queries continue the last call (a step of decoding). `positions`: the
+        columns' absolute positions `(S,)`, where some tokens have been forgotten.
+        """
+
+
+class ScoreOptions(TypedDict, total=False):
+    """Arguments of `attention` that a layer passes through as they are."""
+
+    scale: float
+    softcap: float
+    window: tuple[int | None, int | None]
+
+
+class _Keys(NamedTuple):
+    """What the queries meet: keys, values, where they stand, and what a cache says of them."""
+
+    k: Tensor
+    v: Tensor
+    positions: Tensor
+    mask: Tensor | None = None
+    resumed: bool = False
+
+
+class MultiHeadAttention(nn.Module):
+    r"""Multi-head attention, $\mathrm{concat}_h(\mathrm{softmax}(q_h k_h^\top / \sqrt K) v_h) W_O$.
+
+    ```
+    x      (B, T, D) ── q_proj ─▶ (B, H, T, K) ┐
+    memory (B, S, D) ── k_proj ─▶ (B, G, S, K) ┼─ attention ─▶ (B, H, T, K) ── out_proj ─▶ (B, T, D)
+                     └─ v_proj ─▶ (B, G, S, K) ┘
+    ```
+
+    Self-attention is `layer(x)`, cross-attention `layer(x, memory)`. G = H is multi-head, G = 1
+    multi-query and anything between grouped-query attention. What varies between models is
+    plugged in: a function that turns queries and keys by their position, one that adds a bias, a
+    norm for queries and keys.
+
+    Args:
+        d_model: Width D of the residual stream.
+        n_heads: Query heads H.
+        n_kv_heads: Key/value heads G, a divisor of H; `None` for H.
+        d_head: Head width K; `None` for D / H.
+        d_memory: Width of `memory` where it isn't D.
+        bias: Learn biases in the four projections.
+        dropout: Share of attention weights that training zeroes.
+        qk_norm: Makes a norm of the head width, for queries and for keys: `RMSNorm`, say.
+        rotary: Turns queries and keys by position, as `RotaryPositions` does.
+        position_bias: Adds to the scores by position, as `AlibiBias` does.
+        sinks: One logit a head, `(H,)`, that takes part in the softmax and has no value; learned
+            where it is an `nn.Parameter`.
+        kernel: Which of `attention`'s kernels; `None` lets it choose.
+        **options: `scale`, `softcap`, `window`, as `attention` has them.
+
+    Raises:
+        ValueError: H isn't a multiple of G, or D not one of H while `d_head` is `None`.
+
+    Cost:
+        4 · B · T · D · (H + G) · K flops for the projections (S = T), 4 · B · H · T · S · K for
+        the attention.
+
+    Source:
+        Vaswani et al., "Attention Is All You Need", NeurIPS 2017, arXiv:1706.03762, section
+        3.2.2. Multi-query: Shazeer, arXiv:1911.02150; grouped: Ainslie et al., EMNLP 2023,
+        arXiv:2305.13245; norm of queries and keys: Henry et al., Findings of EMNLP 2020,
+        arXiv:2010.04245 (which divides by the length; `RMSNorm` also learns a gain).
+
+    Example:
+        >>> import torch
+        >>> layer = MultiHeadAttention(d_model=16, n_heads=4, n_kv_heads=2)
+        >>> x, memory = torch.ones(2, 3, 16), torch.ones(2, 5, 16)
+        >>> layer(x, causal=True).shape, layer(x, memory).shape
+        (torch.Size([2, 3, 16]), torch.Size([2, 3, 16]))
+    """
+
+    # Shadowed on chosen layers while an AttentionRecorder watches: nothing is paid when it is off.
+    recorder: WeightRecorder | None = None
+    sinks: Tensor | None
+
+    def __init__(
+        self,
+        d_model: int,
+        n_heads: int,
+        n_kv_heads: int | None = None,
+        *,
+        d_head: int | None = None,
+        d_memory: int | None = None,
+        bias: bool = True,
+        dropout: float = 0.0,
+        qk_norm: Callable[[int], nn.Module] | None = None,
+        rotary: Rotary | None = None,
+        position_bias: PositionBias | None = None,
+        sinks: Tensor | None = None,
+        kernel: Kernel | None = None,
+        **options: Unpack[ScoreOptions],
+    ) -> None:
+        super().__init__()
+        self.d_model = d_model
+        self.n_heads = n_heads
+        self.n_kv_heads = n_heads if n_kv_heads is None else n_kv_heads
+        self.d_head = _head_width(d_model, n_heads, self.n_kv_heads, d_head)
+        d_memory = d_model if d_memory is None else d_memory
+        self.q_proj = nn.Linear(d_model, n_heads * self.d_head, bias=bias)
+        self.k_proj = nn.Linear(d_memory, self.n_kv_heads * self.d_head, bias=bias)
+        self.v_proj = nn.Linear(d_memory, self.n_kv_heads * self.d_head, bias=bias)
+        self.out_proj = nn.Linear(n_heads * self.d_head, d_model, bias=bias)
+        self.q_norm = nn.Identity() if qk_norm is None else qk_norm(self.d_head)
+        self.k_norm = nn.Identity() if qk_norm is None else qk_norm(self.d_head)
+        self.dropout = dropout
+        self.rotary = rotary
+        self.position_bias = position_bias
+        if isinstance(sinks, nn.Parameter) or sinks is None:
+            self.sinks = sinks
+        else:
+            self.register_buffer("sinks", sinks)
+        self.kernel = kernel
+        self.options = options
+
+    def forward(
+        self,
+        x: Float[Tensor, "B T D"],
+        memory: Float[Tensor, "B S M"] | None = None,
+        *,
+        mask: Bool[Tensor, "..."] | None = None,
+        causal: bool = False,
+        positions: Int[Tensor, "*B T"] | None = None,
+        cache: Cache | MemoryCache | None = None,
+    ) -> Float[Tensor, "B T D"]:
+        """Attend from `x` to itself, or to `memory`.
+
+        Args:
+            x: `(B, T, D)`.
+            memory: `(B, S, M)`; `None` for self-attention.
+            mask: Bool, `True` = may attend, broadcastable to `(B, H, T, S)`; S counts the keys
+                that the cache returns.
+            causal: No query sees a key to the right of it, the last query being at the last key.
+            positions: What `rotary` turns x by, `(T,)` or `(B, T)`; `None` for those after what
+                the cache holds.
+            cache: For self-attention a `KVCache` or `SlidingCache`; for cross-attention a
+                `MemoryCache`.
+
+        Returns:
+            `(B, T, D)`.
+
+        Raises:
+            ValueError: A shape that doesn't fit.
+            TypeError: Not floating point, or a cache of the wrong kind.
+        """
+        self._check(x, memory, cache)
+        start = 0 if cache is None or isinstance(cache, MemoryCache) else cache.length
+        index = torch.arange(start, start + x.shape[1], device=x.device)
+        positions = index if positions is None else positions
+        q = self._turn(self.q_norm(_split(self.q_proj(x), self.n_heads)), positions)
+        keys = self._keys(x, memory, positions, index, cache)
+        options: dict[str, Any] = {**self.options, "causal": causal, "sinks": self.sinks}
+        if keys.mask is not None:
+            # Tokens are missing from the cache, so that counting columns says nothing any more.
+            mask = combine(mask, keys.mask)
+            options.update(causal=False, window=None)
+        if self.position_bias is not None:
+            options["bias"] = self.position_bias(index, keys.positions)
+        return self.out_proj(_merge(self._attend(q, keys, mask, options)))  # type: ignore[no-any-return]
+
+    def _keys(
+        self,
+        x: Tensor,
+        memory: Tensor | None,
+        positions: Tensor,
+        index: Tensor,
+        cache: Cache | MemoryCache | None,
+    ) -> _Keys:
+        """Project what is attended to, or fetch it from the cache."""
+        if memory is not None:
+            index = torch.arange(memory.shape[1], device=x.device)
+            if not isinstance(cache, MemoryCache):
+                return _Keys(*self._keys_values(memory, index), index)
+            resumed = cache.filled_from(memory)
+            k, v = cache.get(memory, lambda m: self._keys_values(m, index))
+            return _Keys(k, v, index, resumed=resumed)
+        k, v = self._keys_values(x, positions)
+        if cache is None:
+            return _Keys(k, v, index)
+        assert not isinstance(cache, MemoryCache)
+        resumed = cache.length > 0
+        k, v = cache.update(k, v)
+        return _Keys(k, v, cache.positions(x.device), cache.mask(x.shape[1]), resumed)
+
+    def _keys_values(self, source: Tensor, positions: Tensor) -> tuple[Tensor, Tensor]:
+        k = self._turn(self.k_norm(_split(self.k_proj(source), self.n_kv_heads)), positions)
+        return k, _split(self.v_proj(source), self.n_kv_heads)
+
+    def _turn(self, x: Tensor, positions: Tensor) -> Tensor:
+        return x if self.rotary is None else self.rotary(x, positions)
+
+    def _attend(self, q: Tensor, keys: _Keys, mask: Tensor | None, options: Any) -> Tensor:
+        dropout = self.dropout if self.training else 0.0
+        if self.recorder is None:
+            return attention(
+                q, keys.k, keys.v, mask=mask, dropout=dropout, kernel=self.kernel, **options
+            )
+        weights = attention_weights(q, keys.k, mask=mask, **options)
+        # Columns are keys; where the cache has forgotten some, they say which.
+        columns = None if keys.mask is None else keys.positions
+        weights = self.recorder.add(weights, resumed=keys.resumed, positions=columns)
+        return weighted_sum(F.dropout(weights, dropout), keys.v)
+
+    def _check(self, x: Tensor, memory: Tensor | None, cache: Cache | MemoryCache | None) -> None:
+        check_sequence("x", x, self.q_proj.in_features)
+        if memory is not None:
+            check_sequence("memory", memory, self.k_proj.in_features, "B, S, M")
+            if memory.shape[0] != x.shape[0]:
+                raise ValueError(
+                    f"memory: expected (B, S, M) with B = {x.shape[0]} as x has it; "
+                    f"got {tuple(memory.shape)}"
+                )
+        if cache is not None and isinstance(cache, MemoryCache) != (memory is not None):
+            raise TypeError(
+                "cache: expected a MemoryCache with memory and another without; "
+                f"got {type(cache).__name__}"
+            )
+
+    def extra_repr(self) -> str:
+        """Heads and widths, for `print(module)`."""
+        return f"n_heads={self.n_heads}, n_kv_heads={self.n_kv_heads}, d_head={self.d_head}"
+
+
+def _head_width(d_model: int, n_heads: int, n_kv_heads: int, d_head: int | None) -> int:
+    if n_kv_heads < 1 or n_heads % n_kv_heads:
+        raise ValueError(f"n_kv_heads: expected a divisor of n_heads = {n_heads}; got {n_kv_heads}")
+    if d_head is None and d_model % n_heads:
+        raise ValueError(f"n_heads: expected a divisor of d_model = {d_model}; got {n_heads}")
+    return d_model // n_heads if d_head is None else d_head
+
+
+def _split(x: Float[Tensor, "B T HK"], n_heads: int) -> Float[Tensor, "B H T K"]:
+    return x.reshape(*x.shape[:2], n_heads, -1).transpose(1, 2)
+
+
+def _merge(x: Float[Tensor, "B H T K"]) -> Float[Tensor, "B T HK"]:
+    return x.transpose(1, 2).flatten(2)

@@ -1,0 +1,325 @@
+"""The Transformer block: sublayers on a residual stream, and where the norms stand."""
+
+from collections.abc import Callable
+from typing import TypeAlias
+
+from jaxtyping import Bool, Float, Int
+from torch import Tensor, nn
+
+from attention_guide.layers._check import check_sequence
+from attention_guide.layers.cache import BlockCache, Cache
+from attention_guide.layers.norm import LayerNorm
+
+Sublayer: TypeAlias = Callable[[Tensor], Tensor]
+# Makes a norm of a given width: LayerNorm, RMSNorm, ...
+MakeNorm: TypeAlias = Callable[[int], nn.Module]
+
+
+class PostNorm(nn.Module):
+    r"""Post-norm, $\mathrm{norm}(x + f(x))$: the residual connection of 2017.
+
+    Args:
+        d_model: Width D of the residual stream.
+        dropout: Share of the sublayer's output that training zeroes.
+        norm: Makes the norm.
+
+    Source:
+        Vaswani et al., "Attention Is All You Need", NeurIPS 2017, arXiv:1706.03762, sections
+        3.1 and 5.4.
+
+    Example:
+        >>> import torch
+        >>> around = PostNorm(4)
+        >>> around(torch.tensor([[1.0, 1.0, 3.0, 3.0]]), torch.zeros_like).round(decimals=2)
+        tensor([[-1., -1.,  1.,  1.]], grad_fn=...)
+    """
+
+    def __init__(self, d_model: int, *, dropout: float = 0.0, norm: MakeNorm = LayerNorm) -> None:
+        super().__init__()
+        self.norm = norm(d_model)
+        self.dropout = nn.Dropout(dropout)
+
+    def forward(self, x: Float[Tensor, "B T D"], sublayer: Sublayer) -> Float[Tensor, "B T D"]:
+        """Add what `sublayer` makes of `x`, then normalise the sum."""
+        return self.norm(x + self.dropout(sublayer(x)))  # type: ignore[no-any-return]
+
+
+class PreNorm(nn.Module):
+    r"""Pre-norm, $x + f(\mathrm{norm}(x))$: an unbroken residual stream.
+
+    Args:
+        d_model: Width D of the residual stream.
+        dropout: Share of the sublayer's output that training zeroes.
+        norm: Makes the norm.
+
+    Source:
+        Xiong et al., "On Layer Normalization in the Transformer Architecture", ICML 2020,
+        arXiv:2002.04745, section 3 and table 1.
+
+    Example:
+        >>> import torch
+        >>> around = PreNorm(4)
+        >>> around(torch.tensor([[1.0, 1.0, 3.0, 3.0]]), torch.zeros_like)
+        tensor([[1., 1., 3., 3.]])
+    """
+
+    def __init__(self, d_model: int, *, dropout: float = 0.0, norm: MakeNorm = LayerNorm) -> None:
+        super().__init__()
+        self.norm = norm(d_model)
+        self.dropout = nn.Dropout(dropout)
+
+    def forward(self, x: Float[Tensor, "B T D"], sublayer: Sublayer) -> Float[Tensor, "B T D"]:
+        """Add what `sublayer` makes of the normalised `x`."""
+        return x + self.dropout(sublayer(self.norm(x)))  # type: ignore[no-any-return]
+
+
+class SandwichNorm(nn.Module):
+    r"""Sandwich norm, $x + \mathrm{norm}_2(f(\mathrm{norm}_1(x)))$: a bounded addition.
+
+    Args:
+        d_model: Width D of the residual stream.
+        dropout: Share of the sublayer's output that training zeroes.
+        norm: Makes the norms.
+
+    Source:
+        Ding et al., "CogView: Mastering Text-to-Image Generation via Transformers", NeurIPS
+        2021, arXiv:2105.13290, section 2.4 ("Sandwich LayerNorm").
+
+    Example:
+        >>> import torch
+        >>> around = SandwichNorm(4)
+        >>> around(torch.tensor([[1.0, 1.0, 3.0, 3.0]]), lambda x: 100 * x).round(decimals=2)
+        tensor([[0., 0., 4., 4.]], grad_fn=...)
+    """
+
+    def __init__(self, d_model: int, *, dropout: float = 0.0, norm: MakeNorm = LayerNorm) -> None:
+        super().__init__()
+        self.norm = norm(d_model)
+        self.norm_after = norm(d_model)
+        self.dropout = nn.Dropout(dropout)
+
+    def forward(self, x: Float[Tensor, "B T D"], sublayer: Sublayer) -> Float[Tensor, "B T D"]:
+        """Add the normalised output of `sublayer` on the normalised `x`."""
+        return x + self.dropout(self.norm_after(sublayer(self.norm(x))))  # type: ignore[no-any-return]
+
+
+# Makes a residual connection of a given width: PostNorm, PreNorm, SandwichNorm, or one of them
+# with its norm and dropout bound by functools.partial.
+MakeResidual: TypeAlias = Callable[[int], nn.Module]
+
+
+class EncoderBlock(nn.Module):
+    """Self-attention, then a feed-forward, each on a residual connection.
+
+    ```
+    x ──▶ residual(self_attention) ──▶ residual(feed_forward) ──▶ x
+    ```
+
+    With `causal=True` (and a cache) this is also the block of a decoder-only model.
+
+    Args:
+        self_attention: Called as `self_attention(x, mask=, causal=, positions=, cache=)`, like
+            `MultiHeadAttention`.
+        feed_forward: Called as `feed_forward(x)`: `FeedForward`, `MixtureOfExperts`, ...
+        d_model: Width D of the residual stream.
+        residual: Makes the residual connections, and so says where the norms stand and which they
+            are: `PostNorm` (2017), `PreNorm`, `partial(PreNorm, norm=RMSNorm, dropout=0.1)`, ...
+
+    Source:
+        Vaswani et al., "Attention Is All You Need", NeurIPS 2017, arXiv:1706.03762, section
+        3.1.
+
+    Example:
+        >>> import torch
+        >>> from attention_guide.layers import FeedForward, MultiHeadAttention
+        >>> block = EncoderBlock(MultiHeadAttention(8, 2), FeedForward(8, 32), 8, residual=PreNorm)
+        >>> block(torch.ones(2, 5, 8)).shape
+        torch.Size([2, 5, 8])
+    """
+
+    def __init__(
+        self,
+        self_attention: nn.Module,
+        feed_forward: nn.Module,
+        d_model: int,
+        *,
+        residual: MakeResidual = PostNorm,
+    ) -> None:
+        super().__init__()
+        self.self_attention = self_attention
+        self.feed_forward = feed_forward
+        self.attention_residual = residual(d_model)
+        self.feed_forward_residual = residual(d_model)
+        self.d_model = d_model
+
+    def forward(
+        self,
+        x: Float[Tensor, "B T D"],
+        *,
+        mask: Bool[Tensor, "..."] | None = None,
+        causal: bool = False,
+        positions: Int[Tensor, "*B T"] | None = None,
+        cache: Cache | None = None,
+    ) -> Float[Tensor, "B T D"]:
+        """Pass `x`, `(B, T, D)`, through both sublayers; the rest is for the attention."""
+        check_sequence("x", x, self.d_model)
+
+        def attend(x: Tensor) -> Tensor:
+            return self.self_attention(  # type: ignore[no-any-return]
+                x, mask=mask, causal=causal, positions=positions, cache=cache
+            )
+
+        x = self.attention_residual(x, attend)
+        return self.feed_forward_residual(x, self.feed_forward)  # type: ignore[no-any-return]
+
+
+class DecoderBlock(nn.Module):
+    """Causal self-attention, attention to the memory, then a feed-forward, each on a residual.
+
+    ```
+    x ──▶ residual(self_attention) ──▶ residual(cross_attention) ──▶ residual(feed_forward) ──▶ x
+                                            ▲ memory
+    ```
+
+    Args:
+        self_attention: Called as `self_attention(x, mask=, causal=True, positions=, cache=)`.
+        cross_attention: Called as `cross_attention(x, memory, mask=, cache=)`.
+        feed_forward: Called as `feed_forward(x)`.
+        d_model: Width D of the residual stream.
+        residual: Makes the residual connections, and so says where the norms stand and which they
+            are: `PostNorm` (2017), `PreNorm`, `partial(PreNorm, norm=RMSNorm, dropout=0.1)`, ...
+
+    Source:
+        Vaswani et al., "Attention Is All You Need", NeurIPS 2017, arXiv:1706.03762, section
+        3.1.
+
+    Example:
+        >>> import torch
+        >>> from attention_guide.layers import FeedForward, MultiHeadAttention
+        >>> attentions = MultiHeadAttention(8, 2), MultiHeadAttention(8, 2)
+        >>> block = DecoderBlock(*attentions, FeedForward(8, 32), 8)
+        >>> block(torch.ones(2, 5, 8), memory=torch.ones(2, 7, 8)).shape
+        torch.Size([2, 5, 8])
+    """
+
+    def __init__(
+        self,
+        self_attention: nn.Module,
+        cross_attention: nn.Module,
+        feed_forward: nn.Module,
+        d_model: int,
+        *,
+        residual: MakeResidual = PostNorm,
+    ) -> None:
+        super().__init__()
+        self.self_attention = self_attention
+        self.cross_attention = cross_attention
+        self.feed_forward = feed_forward
+        self.self_attention_residual = residual(d_model)
+        self.cross_attention_residual = residual(d_model)
+        self.feed_forward_residual = residual(d_model)
+        self.d_model = d_model
+
+    def forward(
+        self,
+        x: Float[Tensor, "B T D"],
+        memory: Float[Tensor, "B S M"],
+        *,
+        mask: Bool[Tensor, "..."] | None = None,
+        memory_mask: Bool[Tensor, "..."] | None = None,
+        positions: Int[Tensor, "*B T"] | None = None,
+        cache: BlockCache | None = None,
+    ) -> Float[Tensor, "B T D"]:
+        """Pass `x`, `(B, T, D)`, through the three sublayers.
+
+        Args:
+            x: `(B, T, D)`.
+            memory: The encoder's output, `(B, S, M)`.
+            mask: For the self-attention, beside its causal one; broadcastable to
+                `(B, H, T, T)`.
+            memory_mask: For the cross-attention, broadcastable to `(B, H, T, S)`.
+            positions: Of x, `(T,)` or `(B, T)`, for rotary encodings.
+            cache: What this block keeps while decoding.
+
+        Returns:
+            `(B, T, D)`.
+
+        Raises:
+            ValueError: A shape that doesn't fit.
+            TypeError: Not floating point.
+        """
+        check_sequence("x", x, self.d_model)
+        own, of_memory = (None, None) if cache is None else cache
+
+        def attend(x: Tensor) -> Tensor:
+            return self.self_attention(  # type: ignore[no-any-return]
+                x, mask=mask, causal=True, positions=positions, cache=own
+            )
+
+        def attend_to_memory(x: Tensor) -> Tensor:
+            return self.cross_attention(  # type: ignore[no-any-return]
+                x, memory, mask=memory_mask, cache=of_memory
+            )
+
+        x = self.self_attention_residual(x, attend)
+        x = self.cross_attention_residual(x, attend_to_memory)
+        return self.feed_forward_residual(x, self.feed_forward)  # type: ignore[no-any-return]
+
+
+class ParallelBlock(nn.Module):
+    r"""Both at once: $x + \mathrm{attention}(\mathrm{norm}(x)) + \mathrm{ff}(\mathrm{norm}(x))$.
+
+    One norm and one sum: the two sublayers' matrices can be multiplied side by side.
+
+    Args:
+        self_attention: Called as `self_attention(x, mask=, causal=, positions=, cache=)`.
+        feed_forward: Called as `feed_forward(x)`.
+        d_model: Width D of the residual stream.
+        norm: Makes the norm.
+        dropout: Share of each sublayer's output that training zeroes.
+
+    Source:
+        Chowdhery et al., "PaLM: Scaling Language Modeling with Pathways", JMLR 2023,
+        arXiv:2204.02311, section 2, "Parallel Layers"; first in GPT-J (Wang and Komatsuzaki,
+        2021).
+
+    Example:
+        >>> import torch
+        >>> from attention_guide.layers import FeedForward, MultiHeadAttention
+        >>> block = ParallelBlock(MultiHeadAttention(8, 2), FeedForward(8, 32), 8)
+        >>> block(torch.ones(2, 5, 8), causal=True).shape
+        torch.Size([2, 5, 8])
+    """
+
+    def __init__(
+        self,
+        self_attention: nn.Module,
+        feed_forward: nn.Module,
+        d_model: int,
+        *,
+        norm: MakeNorm = LayerNorm,
+        dropout: float = 0.0,
+    ) -> None:
+        super().__init__()
+        self.self_attention = self_attention
+        self.feed_forward = feed_forward
+        self.norm = norm(d_model)
+        self.dropout = nn.Dropout(dropout)
+        self.d_model = d_model
+
+    def forward(
+        self,
+        x: Float[Tensor, "B T D"],
+        *,
+        mask: Bool[Tensor, "..."] | None = None,
+        causal: bool = False,
+        positions: Int[Tensor, "*B T"] | None = None,
+        cache: Cache | None = None,
+    ) -> Float[Tensor, "B T D"]:
+        """Pass `x`, `(B, T, D)`, through both sublayers; the rest is for the attention."""
+        check_sequence("x", x, self.d_model)
+        normed = self.norm(x)
+        attended = self.self_attention(
+            normed, mask=mask, causal=causal, positions=positions, cache=cache
+        )
+        return x + self.dropout(attended) + self.dropout(self.feed_forward(normed))  # type: ignore[no-any-return]

@@ -1,0 +1,331 @@
+"""What decoding keeps: preallocated, sliding and latent caches, and the memory's keys and values.
+
+A cache belongs to one attention layer and one batch. It is written in place, which autograd can't
+follow, so it is for use under `torch.no_grad()` or `torch.inference_mode()`.
+"""
+
+from collections.abc import Callable
+from typing import NamedTuple, Protocol
+
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor
+
+
+class Cache(Protocol):
+    """What self-attention asks of a cache."""
+
+    @property
+    def length(self) -> int:
+        """Tokens seen so far, kept or not: the position of the next one."""
+
+    def update(self, k: Tensor, v: Tensor) -> tuple[Tensor, Tensor]:
+        """Take in the keys and values of T new tokens; return all S that they may attend to."""
+
+    def mask(self, t: int) -> Tensor | None:
+        """After an update: which of the S keys the T newest queries may see, or `None` for causal.
+
+        `None` means that the keys are all the tokens in order, so that the ordinary causal mask,
+        aligned to the last key, is right.
+        """
+
+    def positions(self, device: torch.device | None = None) -> Tensor:
+        """After an update: the absolute positions `(S,)` of the keys it returned."""
+
+
+class KVCache:
+    """Keys and values of every token so far, in buffers allocated once.
+
+    Args:
+        max_len: Room, in tokens. The buffers are made at the first update, with the batch, heads,
+            dtype and device of what comes.
+
+    Cost:
+        2 · B · G · max_len · K numbers; an update writes T rows and copies nothing else.
+
+    Example:
+        >>> import torch
+        >>> cache = KVCache(max_len=8)
+        >>> k, v = cache.update(torch.ones(1, 2, 3, 4), torch.ones(1, 2, 3, 4))
+        >>> k, v = cache.update(torch.ones(1, 2, 1, 4), torch.ones(1, 2, 1, 4))
+        >>> k.shape, cache.length
+        (torch.Size([1, 2, 4, 4]), 4)
+    """
+
+    def __init__(self, max_len: int) -> None:
+        self._keys = _Buffer(max_len)
+        self._values = _Buffer(max_len)
+
+    @property
+    def length(self) -> int:
+        """Tokens held."""
+        return self._keys.length
+
+    @property
+    def n_bytes(self) -> int:
+        """Bytes allocated."""
+        return self._keys.n_bytes + self._values.n_bytes
+
+    def update(
+        self, k: Float[Tensor, "B G T K"], v: Float[Tensor, "B G T E"]
+    ) -> tuple[Float[Tensor, "B G S K"], Float[Tensor, "B G S E"]]:
+        """Append T tokens; return views of all S held.
+
+        Raises:
+            ValueError: No room, or another batch, head or width than before.
+            RuntimeError: The tensors want gradients.
+        """
+        return self._keys.append("k", k), self._values.append("v", v)
+
+    def mask(self, t: int) -> None:
+        """Nothing to add to a causal mask."""
+
+    def positions(self, device: torch.device | None = None) -> Int[Tensor, " S"]:
+        """0 … S - 1."""
+        return torch.arange(self.length, device=device)
+
+    def crop(self, length: int) -> None:
+        """Forget all but the first `length` tokens (speculative decoding takes back guesses)."""
+        self._keys.crop(length)
+        self._values.crop(length)
+
+    def reorder(self, rows: Int[Tensor, " B2"]) -> None:
+        """Make batch row i what row `rows[i]` was (beam search moves its beams)."""
+        self._keys.reorder(rows)
+        self._values.reorder(rows)
+
+
+class SlidingCache:
+    """Keys and values of the last tokens, and of the first few, whatever the length.
+
+    A query sees itself, `left` tokens before it, and the first `n_sinks` tokens: exactly
+    `window=(left, 0)` when `n_sinks` is 0.
+
+    Args:
+        left: Neighbours to the left that a query may see, beside itself.
+        n_sinks: First tokens that are never forgotten ("attention sinks").
+
+    Cost:
+        2 · B · G · (n_sinks + left) · K numbers, however long the text.
+
+    Source:
+        Xiao et al., "Efficient Streaming Language Models with Attention Sinks", ICLR 2024,
+        arXiv:2309.17453, section 3.2. The paper numbers positions inside the cache; here keys
+        keep the position of their token, so that the result equals masked full attention.
+
+    Example:
+        >>> import torch
+        >>> cache = SlidingCache(left=2, n_sinks=1)
+        >>> for step in range(6):
+        ...     k, v = cache.update(torch.ones(1, 1, 1, 4), torch.ones(1, 1, 1, 4))
+        >>> cache.positions()
+        tensor([0, 3, 4, 5])
+    """
+
+    def __init__(self, left: int, *, n_sinks: int = 0) -> None:
+        if left < 0 or n_sinks < 0:
+            raise ValueError(f"left, n_sinks: expected at least 0; got {left}, {n_sinks}")
+        self.left = left
+        self.n_sinks = n_sinks
+        self._length = 0
+        self._kept: tuple[Tensor, Tensor, Tensor] | None = None
+        self._returned = torch.empty(0, dtype=torch.long)
+
+    @property
+    def length(self) -> int:
+        """Tokens seen, forgotten ones included."""
+        return self._length
+
+    @property
+    def n_bytes(self) -> int:
+        """Bytes kept between updates."""
+        kept = self._kept or ()
+        return sum(x.numel() * x.element_size() for x in kept[:2])
+
+    def update(
+        self, k: Float[Tensor, "B G T K"], v: Float[Tensor, "B G T E"]
+    ) -> tuple[Float[Tensor, "B G S K"], Float[Tensor, "B G S E"]]:
+        """Append T tokens; return those that any of the T may see; then forget the rest.
+
+        Raises:
+            ValueError: Another batch, head or width than before.
+            RuntimeError: The tensors want gradients.
+        """
+        for name, x, held in zip("kv", (k, v), self._kept or (k, v), strict=False):
+            _check_no_grad(name, x)
+            _check_same(name, x, held)
+        start, self._length = self._length, self._length + k.shape[-2]
+        positions = torch.arange(start, self._length, device=k.device)
+        if self._kept is not None:
+            old_k, old_v, old_positions = self._kept
+            k, v = torch.cat([old_k, k], dim=-2), torch.cat([old_v, v], dim=-2)
+            positions = torch.cat([old_positions, positions])
+        self._returned = positions
+        keep = (positions < self.n_sinks) | (positions >= self._length - self.left)
+        self._kept = (k[..., keep, :], v[..., keep, :], positions[keep])
+        return k, v
+
+    def mask(self, t: int) -> Bool[Tensor, "T S"]:
+        """Causal, `left` neighbours, and the sinks."""
+        key = self._returned
+        query = torch.arange(self._length - t, self._length, device=key.device)[:, None]
+        near = (query - key <= self.left) | (key < self.n_sinks)
+        return near & (key <= query)
+
+    def positions(self, device: torch.device | None = None) -> Int[Tensor, " S"]:
+        """Of the keys that the last update returned."""
+        return self._returned.to(device)
+
+
+class LatentCache:
+    """What latent attention keeps: one compressed vector and one rotary key a token, for all heads.
+
+    Args:
+        max_len: Room, in tokens.
+
+    Cost:
+        B · max_len · (R + K_rope) numbers, against 2 · B · H · max_len · K for `KVCache`.
+
+    Source:
+        DeepSeek-AI, "DeepSeek-V2", arXiv:2405.04434, section 2.1.
+
+    Example:
+        >>> import torch
+        >>> cache = LatentCache(max_len=8)
+        >>> latent, rope_key = cache.update(torch.ones(1, 3, 16), torch.ones(1, 3, 4))
+        >>> latent.shape, cache.n_bytes
+        (torch.Size([1, 3, 16]), 640)
+    """
+
+    def __init__(self, max_len: int) -> None:
+        self._latents = _Buffer(max_len)
+        self._rope_keys = _Buffer(max_len)
+
+    @property
+    def length(self) -> int:
+        """Tokens held."""
+        return self._latents.length
+
+    @property
+    def n_bytes(self) -> int:
+        """Bytes allocated."""
+        return self._latents.n_bytes + self._rope_keys.n_bytes
+
+    def update(
+        self, latent: Float[Tensor, "B T R"], rope_key: Float[Tensor, "B T P"]
+    ) -> tuple[Float[Tensor, "B S R"], Float[Tensor, "B S P"]]:
+        """Append T tokens; return views of all S held.
+
+        Raises:
+            ValueError: No room, or another batch or width than before.
+            RuntimeError: The tensors want gradients.
+        """
+        return self._latents.append("latent", latent), self._rope_keys.append("rope_key", rope_key)
+
+    def crop(self, length: int) -> None:
+        """Forget all but the first `length` tokens."""
+        self._latents.crop(length)
+        self._rope_keys.crop(length)
+
+    def reorder(self, rows: Int[Tensor, " B2"]) -> None:
+        """Make batch row i what row `rows[i]` was."""
+        self._latents.reorder(rows)
+        self._rope_keys.reorder(rows)
+
+
+class MemoryCache:
+    """Keys and values of the encoder's output, projected once for a whole decoding.
+
+    It knows which memory it was filled from, so that another one is projected anew and never
+    answered with stale keys.
+
+    Example:
+        >>> import torch
+        >>> memory, cache = torch.ones(1, 3, 4), MemoryCache()
+        >>> k, v = cache.get(memory, lambda m: (2 * m, 3 * m))
+        >>> k, v = cache.get(memory, lambda m: 1 / 0)  # filled: not called again
+        >>> float(k[0, 0, 0]), cache.filled_from(memory)
+        (2.0, True)
+    """
+
+    def __init__(self) -> None:
+        self._memory: Tensor | None = None
+        self._entry: tuple[Tensor, Tensor] | None = None
+
+    def filled_from(self, memory: Tensor) -> bool:
+        """Whether `get` would answer without projecting."""
+        return self._memory is memory
+
+    def get(
+        self, memory: Tensor, project: Callable[[Tensor], tuple[Tensor, Tensor]]
+    ) -> tuple[Tensor, Tensor]:
+        """Keys and values of `memory`, by `project` the first time only."""
+        if self._entry is None or self._memory is not memory:
+            self._entry = project(memory)
+            self._memory = memory
+        return self._entry
+
+
+class BlockCache(NamedTuple):
+    """What one decoder block keeps while decoding."""
+
+    self_attention: Cache
+    cross_attention: MemoryCache
+
+
+class _Buffer:
+    """A tensor `(..., S, K)` that grows along S inside room allocated once."""
+
+    def __init__(self, max_len: int) -> None:
+        if max_len < 1:
+            raise ValueError(f"max_len: expected at least 1; got {max_len}")
+        self.max_len = max_len
+        self.length = 0
+        self._data: Tensor | None = None
+
+    @property
+    def n_bytes(self) -> int:
+        return 0 if self._data is None else self._data.numel() * self._data.element_size()
+
+    def append(self, name: str, x: Tensor) -> Tensor:
+        _check_no_grad(name, x)
+        if self._data is None:
+            self._data = x.new_empty(*x.shape[:-2], self.max_len, x.shape[-1])
+        _check_same(name, x, self._data)
+        end = self.length + x.shape[-2]
+        if end > self.max_len:
+            raise ValueError(f"{name}: the cache has room for {self.max_len} tokens; got {end}")
+        self._data[..., self.length : end, :] = x
+        self.length = end
+        return self._data[..., :end, :]
+
+    def crop(self, length: int) -> None:
+        if not 0 <= length <= self.length:
+            raise ValueError(f"length: expected 0 to {self.length}; got {length}")
+        self.length = length
+
+    def reorder(self, rows: Tensor) -> None:
+        if self._data is not None:
+            self._data = self._data.index_select(0, rows)
+
+
+def _check_no_grad(name: str, x: Tensor) -> None:
+    if torch.is_grad_enabled() and x.requires_grad:
+        raise RuntimeError(
+            f"{name}: a cache is written in place, which autograd can't follow; "
+            "decode under torch.no_grad()"
+        )
+
+
+def _check_same(name: str, x: Tensor, held: Tensor) -> None:
+    expected, got = (*held.shape[:-2], "T", held.shape[-1]), tuple(x.shape)
+    if len(got) != len(expected) or any(
+        e not in (g, "T") for e, g in zip(expected, got, strict=True)
+    ):
+        shape = ", ".join(map(str, expected))
+        raise ValueError(f"{name}: expected ({shape}) as the cache holds it; got {got}")
+    if x.dtype != held.dtype or x.device != held.device:
+        raise ValueError(
+            f"{name}: expected {held.dtype} on {held.device} as the cache holds it; "
+            f"got {x.dtype} on {x.device}"
+        )

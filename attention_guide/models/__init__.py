@@ -1,0 +1,8 @@
+"""Whole models, each with a frozen configuration."""
+
+from attention_guide.models.config import TransformerConfig
+from attention_guide.models.decoder import Decoder
+from attention_guide.models.encoder import Encoder
+from attention_guide.models.seq2seq import Transformer
+
+__all__ = ["Decoder", "Encoder", "Transformer", "TransformerConfig"]

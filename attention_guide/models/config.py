@@ -1,0 +1,100 @@
+"""One frozen dataclass for each family of models."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+
+@dataclass(frozen=True)
+class TransformerConfig:
+    """Sizes of the encoder–decoder Transformer; the defaults are the paper's base model.
+
+    Attributes:
+        src_vocab_size: Size of the source vocabulary.
+        tgt_vocab_size: Size of the target vocabulary V.
+        d_model: Width D of the residual stream.
+        n_heads: Heads H in each attention.
+        n_kv_heads: Key/value heads G; `None` for H.
+        d_ff: Width of the feed-forwards' hidden layer.
+        n_layers: Blocks in the encoder and in the decoder,
+        n_encoder_layers: unless this says otherwise for the encoder
+        n_decoder_layers: and this for the decoder.
+        dropout: One rate for embeddings, attention weights, hidden and sublayer outputs.
+        norm_first: Norms before the sublayers (pre-norm) instead of after the sums (2017).
+        final_norm: A last norm after each stack; `None` for "where `norm_first`".
+        tie_weights: "none"; "output": the output layer is the target embedding's matrix; "all":
+            and so is the source embedding (one vocabulary), as in the paper.
+        max_len: Longest sequence, in tokens.
+        pad_id: Id that fills up batches: masked as a key, everywhere.
+        bos_id: Id that starts a target.
+        eos_id: Id that ends one.
+
+    Raises:
+        ValueError: Sizes that don't fit each other.
+
+    Source:
+        Vaswani et al., "Attention Is All You Need", NeurIPS 2017, arXiv:1706.03762, table 3.
+        Post-norm stacks have no last norm there (`torch.nn.Transformer` has one all the same).
+
+    Example:
+        >>> config = TransformerConfig(32_000, 32_000, n_layers=3, norm_first=True)
+        >>> config.d_head, config.encoder_depth, config.has_final_norm
+        (64, 3, True)
+    """
+
+    src_vocab_size: int
+    tgt_vocab_size: int
+    d_model: int = 512
+    n_heads: int = 8
+    n_kv_heads: int | None = None
+    d_ff: int = 2048
+    n_layers: int = 6
+    n_encoder_layers: int | None = None
+    n_decoder_layers: int | None = None
+    dropout: float = 0.1
+    norm_first: bool = False
+    final_norm: bool | None = None
+    tie_weights: Literal["none", "output", "all"] = "none"
+    max_len: int = 1024
+    pad_id: int = 0
+    bos_id: int = 1
+    eos_id: int = 2
+
+    def __post_init__(self) -> None:
+        for name in ("src_vocab_size", "tgt_vocab_size", "d_model", "n_heads", "d_ff", "max_len"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name}: expected at least 1; got {getattr(self, name)}")
+        if self.d_model % self.n_heads:
+            raise ValueError(
+                f"n_heads: expected a divisor of d_model = {self.d_model}; got {self.n_heads}"
+            )
+        if not 0 <= self.dropout < 1:
+            raise ValueError(f"dropout: expected 0 ≤ dropout < 1; got {self.dropout}")
+        if self.tie_weights not in ("none", "output", "all"):
+            raise ValueError(
+                f'tie_weights: expected "none", "output" or "all"; got {self.tie_weights!r}'
+            )
+        if self.tie_weights == "all" and self.src_vocab_size != self.tgt_vocab_size:
+            raise ValueError(
+                'tie_weights: "all" wants one vocabulary; got sizes '
+                f"{self.src_vocab_size} and {self.tgt_vocab_size}"
+            )
+
+    @property
+    def d_head(self) -> int:
+        """Head width K."""
+        return self.d_model // self.n_heads
+
+    @property
+    def encoder_depth(self) -> int:
+        """Blocks in the encoder."""
+        return self.n_layers if self.n_encoder_layers is None else self.n_encoder_layers
+
+    @property
+    def decoder_depth(self) -> int:
+        """Blocks in the decoder."""
+        return self.n_layers if self.n_decoder_layers is None else self.n_decoder_layers
+
+    @property
+    def has_final_norm(self) -> bool:
+        """Whether a norm follows each stack."""
+        return self.norm_first if self.final_norm is None else self.final_norm
