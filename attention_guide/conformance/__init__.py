@@ -1,0 +1,24 @@
+"""Checks that run on any attention function or module, the reader's own too.
+
+```python
+from attention_guide.conformance import check
+
+report = check(my_attention)
+```
+"""
+
+from attention_guide.conformance.adapter import Adapter, adapt
+from attention_guide.conformance.checking import check
+from attention_guide.conformance.properties import PROPERTIES, NotApplicable, Property
+from attention_guide.conformance.report import Outcome, Report
+
+__all__ = [
+    "PROPERTIES",
+    "Adapter",
+    "NotApplicable",
+    "Outcome",
+    "Property",
+    "Report",
+    "adapt",
+    "check",
+]

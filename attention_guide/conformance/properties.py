@@ -1,0 +1,327 @@
+"""The properties that every attention function keeps: a fixed public list.
+
+Each property is a function of an `Adapter` that returns None when it holds, a minimal failing
+example (a string) when it doesn't, and raises `NotApplicable` when the callable can't express it.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from attention_guide.conformance.adapter import Adapter
+from attention_guide.functional import attention, causal_mask
+
+MASKS = "implementation/masks"
+SCALED = "theory/scaled-dot-product"
+TOLERANCE = {torch.float64: 1e-10, torch.float32: 2e-5, torch.bfloat16: 2e-2, torch.float16: 2e-3}
+
+
+class NotApplicable(Exception):
+    """The plain contract, or what the adapter declares, can't express this property."""
+
+
+@dataclass(frozen=True)
+class Property:
+    """A named property: what it says, where it is taught, and the test of it."""
+
+    name: str
+    explanation: str
+    chapter: str
+    test: Callable[[Adapter], str | None]
+
+
+PROPERTIES: list[Property] = []
+
+
+def _property(
+    name: str, chapter: str
+) -> Callable[[Callable[[Adapter], str | None]], Callable[[Adapter], str | None]]:
+    def register(test: Callable[[Adapter], str | None]) -> Callable[[Adapter], str | None]:
+        PROPERTIES.append(Property(name, (test.__doc__ or "").strip(), chapter, test))
+        return test
+
+    return register
+
+
+def tensors(
+    adapter: Adapter, b: int = 2, h: int = 4, t: int = 6, s: int = 6, k: int = 8, seed: int = 0
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Random q, k, v in the adapter's most precise dtype; E is K (contract of every callable)."""
+    generator = torch.Generator().manual_seed(seed)
+
+    def draw(*shape: int) -> Tensor:
+        return torch.randn(*shape, generator=generator, dtype=torch.float64).to(adapter.dtype)
+
+    return draw(b, h, t, k), draw(b, h, s, k), draw(b, h, s, k)
+
+
+@_property("rows sum to one", SCALED)
+def rows_sum_to_one(adapter: Adapter) -> str | None:
+    """Attention weights are a convex combination: values that are all one give outputs of one."""
+    q, k, v = tensors(adapter)
+    out = adapter.fn(q, k, torch.ones_like(v))
+    return _differs("with v = 1, expected every output to be 1", out, torch.ones_like(out), adapter)
+
+
+@_property("scale by head width", SCALED)
+def scale_by_head_width(adapter: Adapter) -> str | None:
+    """Scores are divided by the square root of the head width K, not of the model width."""
+    q, k, _ = tensors(adapter, k=6)
+    weights = adapter.fn(q, k, torch.eye(6, dtype=q.dtype).expand(2, 4, 6, 6).contiguous())
+    scores = (q @ k.transpose(-2, -1)).double()
+    got = weights.double().clamp_min(1e-30).log()
+    centred_scores = scores - scores.mean(-1, keepdim=True)
+    centred_got = got - got.mean(-1, keepdim=True)
+    scale = float((centred_scores * centred_got).sum() / centred_scores.square().sum())
+    if abs(scale * math.sqrt(6) - 1) <= 1e3 * TOLERANCE[adapter.dtype]:
+        return None
+    return f"head width 6, 4 heads: expected scale 1/√6 = {6**-0.5:.4f}, measured {scale:.4f}"
+
+
+@_property("causality", MASKS)
+def causality(adapter: Adapter) -> str | None:
+    """A change in the future alters nothing before it, bit for bit."""
+    q, k, v = tensors(adapter)
+    before = _causal(adapter, q, k, v)
+    for position in range(1, 6):
+        k2, v2 = k.clone(), v.clone()
+        k2[..., position:, :] = 7.0
+        v2[..., position:, :] = -7.0
+        after = _causal(adapter, q, k2, v2)
+        if not torch.equal(before[..., :position, :], after[..., :position, :]):
+            return f"changing keys and values from position {position} on changed outputs before it"
+    return _missing_past(adapter, q, k, v, before)
+
+
+def _missing_past(adapter: Adapter, q: Tensor, k: Tensor, v: Tensor, before: Tensor) -> str | None:
+    for position in range(6):
+        v2 = v.clone()
+        v2[..., position, :] += 1.0
+        after = _causal(adapter, q, k, v2)
+        if torch.equal(before[..., position, :], after[..., position, :]):
+            return f"query {position} does not see its own position"
+    return None
+
+
+@_property("padding invariance", MASKS)
+def padding_invariance(adapter: Adapter) -> str | None:
+    """Masked keys change nothing: neither their number nor what stands in them."""
+    _needs_mask(adapter)
+    q, k, v = tensors(adapter)
+    keep = torch.ones(2, 1, 1, 6, dtype=torch.bool)
+    keep[1, ..., 4:] = False
+    out = adapter.fn(q, k, v, mask=keep)
+    k2, v2 = k.clone(), v.clone()
+    k2[1, :, 4:], v2[1, :, 4:] = 50.0, -50.0
+    again = adapter.fn(q, k2, v2, mask=keep)
+    if not torch.equal(out, again):
+        return "keys 4 and 5 of sequence 1 are masked, yet their content changes the output"
+    if not adapter.cross:
+        return None
+    short = adapter.fn(q[1:], k[1:, :, :4], v[1:, :, :4])
+    return _differs("4 keys padded to 6 differ from the 4 keys alone", out[1:], short, adapter)
+
+
+@_property("batch independence", SCALED)
+def batch_independence(adapter: Adapter) -> str | None:
+    """A sequence's output does not depend on the other sequences of its batch."""
+    q, k, v = tensors(adapter, b=3)
+    together = adapter.fn(q, k, v)
+    alone = torch.cat([adapter.fn(q[i : i + 1], k[i : i + 1], v[i : i + 1]) for i in range(3)])
+    return _differs("three sequences together differ from each alone", together, alone, adapter)
+
+
+@_property("permutation equivariance", "theory/positions")
+def permutation_equivariance(adapter: Adapter) -> str | None:
+    """Without positions and mask, permuted queries permute outputs; keys come in any order."""
+    q, k, v = tensors(adapter)
+    order = torch.tensor([3, 0, 5, 1, 4, 2])
+    out = adapter.fn(q, k, v)
+    keys = adapter.fn(q, k[..., order, :], v[..., order, :])
+    queries = adapter.fn(q[..., order, :], k, v)
+    return _differs("permuted keys and values change the output", keys, out, adapter) or _differs(
+        "permuted queries do not permute the output", queries, out[..., order, :], adapter
+    )
+
+
+@_property("mask polarity", MASKS)
+def mask_polarity(adapter: Adapter) -> str | None:
+    """True means *may attend*: a query that may attend to one key returns that key's value."""
+    _needs_mask(adapter)
+    q, k, v = tensors(adapter)
+    mask = torch.eye(6, dtype=torch.bool).expand(2, 1, 6, 6)
+    out = adapter.fn(q, k, v, mask=mask)
+    return _differs("with a diagonal mask, expected output = v", out, v, adapter)
+
+
+@_property("rows that may attend nowhere", MASKS)
+def dead_rows(adapter: Adapter) -> str | None:
+    """A query that may attend nowhere gives 0, never NaN, and so does its gradient."""
+    _needs_mask(adapter)
+    q, k, v = (x.requires_grad_() for x in tensors(adapter))
+    mask = torch.ones(2, 1, 6, 6, dtype=torch.bool)
+    mask[0, :, 2] = False
+    out = adapter.fn(q, k, v, mask=mask)
+    row = out[0, :, 2]
+    if not torch.equal(row, torch.zeros_like(row)):
+        return f"query 2 of sequence 0 may attend nowhere; its output is {row.flatten()[0].item()}"
+    grads = torch.autograd.grad(out.sum(), (q, k, v))
+    bad = [name for name, x in zip("qkv", grads, strict=True) if not _finite(x)]
+    return f"the gradient of {', '.join(bad)} is not finite" if bad else None
+
+
+@_property("chunked = whole", "implementation/kv-cache")
+def chunked(adapter: Adapter) -> str | None:
+    """Queries in chunks against all keys, with their rows of the mask, give the whole's rows."""
+    _needs_mask(adapter)
+    _needs_cross(adapter)
+    q, k, v = tensors(adapter)
+    mask = causal_mask(6)
+    whole = adapter.fn(q, k, v, mask=mask)
+    parts = [adapter.fn(q[..., i : i + 2, :], k, v, mask=mask[i : i + 2]) for i in (0, 2, 4)]
+    return _differs("three chunks of two queries differ from the whole", torch.cat(parts, -2),
+                    whole, adapter)  # fmt: skip
+
+
+@_property("cache = no cache", "implementation/kv-cache")
+def cached(adapter: Adapter) -> str | None:
+    """Decoding step by step with the cache gives what one causal pass gives."""
+    if adapter.step is None:
+        raise NotApplicable("the adapter declares no cache (step=)")
+    q, k, v = tensors(adapter)
+    state, outs = None, []
+    for i in range(6):
+        out, state = adapter.step(q[..., i : i + 1, :], k[..., i : i + 1, :], v[..., i : i + 1, :],
+                                  state)  # fmt: skip
+        outs.append(out)
+    expected = attention(q, k, v, causal=True, kernel="reference")
+    return _differs("six cached steps differ from one pass", torch.cat(outs, -2), expected, adapter)
+
+
+@_property("causal alignment", "implementation/kv-cache")
+def causal_alignment(adapter: Adapter) -> str | None:
+    """With fewer queries than keys, causal aligns to the last key: the newest query sees all."""
+    if not adapter.causal:
+        raise NotApplicable("the adapter declares no causal=True")
+    _needs_cross(adapter)
+    q, k, v = tensors(adapter)
+    last_two = adapter.fn(q[..., 4:, :], k, v, causal=True)
+    whole = adapter.fn(q, k, v, causal=True)
+    return _differs("2 queries on 6 keys differ from the last 2 of 6", last_two, whole[..., 4:, :],
+                    adapter)  # fmt: skip
+
+
+@_property("grouped = repeated heads", "theory/multi-head")
+def grouped(adapter: Adapter) -> str | None:
+    """Fewer key/value heads give what the same heads give, each repeated for its group."""
+    if not adapter.grouped:
+        raise NotApplicable("the adapter declares no grouped heads")
+    q, k, v = tensors(adapter)
+    k, v = k[:, :2], v[:, :2]
+    out = adapter.fn(q, k, v)
+    repeated = adapter.fn(q, k.repeat_interleave(2, 1), v.repeat_interleave(2, 1))
+    return _differs("2 key/value heads differ from 4 repeated", out, repeated, adapter)
+
+
+@_property("gradients", SCALED)
+def gradients(adapter: Adapter) -> str | None:
+    """Gradients to q, k and v are those of finite differences, in float64."""
+    if adapter.dtype != torch.float64:
+        raise NotApplicable("it does not run in float64")
+    inputs = tuple(x.requires_grad_() for x in tensors(adapter, b=1, h=2, t=3, s=3, k=2))
+    try:
+        torch.autograd.gradcheck(lambda *x: adapter.fn(*x), inputs)
+    except RuntimeError as error:
+        return str(error).splitlines()[0]
+    return None
+
+
+@_property("dropout off in eval", "implementation/training")
+def dropout_off(adapter: Adapter) -> str | None:
+    """In eval mode, two calls with the same input give the same output."""
+    if adapter.module is None:
+        raise NotApplicable("it is a function: it has no eval mode")
+    was_training = adapter.module.training
+    adapter.module.eval()
+    q, k, v = tensors(adapter)
+    same = torch.equal(adapter.fn(q, k, v), adapter.fn(q, k, v))
+    adapter.module.train(was_training)
+    return None if same else "two calls in eval mode differ"
+
+
+@_property("large logits", SCALED)
+def large_logits(adapter: Adapter) -> str | None:
+    """Scores of ten thousand overflow no exponential: the output is that of the largest score."""
+    q, k, v = tensors(adapter)
+    out = adapter.fn(q * 100, k * 1000, v)
+    if not _finite(out):
+        return "scores around 1e5 give NaN or infinity"
+    best = (q @ k.transpose(-2, -1)).argmax(-1)
+    expected = v.gather(-2, best[..., None].expand(*best.shape, v.shape[-1]))
+    return _differs("the output is not the value of the largest score", out, expected, adapter)
+
+
+@_property("half precision", "implementation/flash-attention")
+def half_precision(adapter: Adapter) -> str | None:
+    """In bfloat16 the error is at most twice that of the plain computation in bfloat16."""
+    if torch.bfloat16 not in adapter.dtypes:
+        raise NotApplicable("it does not run in bfloat16")
+    q, k, v = (x.bfloat16() for x in tensors(adapter, t=64, s=64, k=32))
+    exact = attention(q.double(), k.double(), v.double(), kernel="reference")
+    scores = q @ k.transpose(-2, -1) / math.sqrt(32)
+    plain = (torch.softmax(scores.float(), -1).bfloat16() @ v).double()
+    error = (adapter.fn(q, k, v).double() - exact).abs().max().item()
+    bound = 2 * (plain - exact).abs().max().item()
+    return None if error <= bound else f"error {error:.2e}; twice the plain error is {bound:.2e}"
+
+
+@_property("parity with the reference", SCALED)
+def parity(adapter: Adapter) -> str | None:
+    """The output is that of softmax(q kᵀ / √K) v, with and without a causal mask."""
+    q, k, v = tensors(adapter, t=7, s=7, seed=1)
+    expected = attention(q, k, v, kernel="reference")
+    plain = _differs("it differs from the reference", adapter.fn(q, k, v), expected, adapter)
+    if plain or not (adapter.masked or adapter.causal):
+        return plain
+    expected = attention(q, k, v, causal=True, kernel="reference")
+    return _differs("it differs from the causal reference", _causal(adapter, q, k, v), expected,
+                    adapter)  # fmt: skip
+
+
+def _causal(adapter: Adapter, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+    if adapter.causal:
+        return adapter.fn(q, k, v, causal=True)
+    _needs_mask(adapter)
+    return adapter.fn(q, k, v, mask=causal_mask(q.shape[-2], k.shape[-2]))
+
+
+def _needs_mask(adapter: Adapter) -> None:
+    if not adapter.masked:
+        raise NotApplicable("the adapter declares no mask")
+
+
+def _needs_cross(adapter: Adapter) -> None:
+    if not adapter.cross:
+        raise NotApplicable("the numbers of queries and keys can't differ")
+
+
+def _finite(x: Tensor) -> bool:
+    return bool(torch.isfinite(x).all())
+
+
+def _differs(what: str, got: Tensor, expected: Tensor, adapter: Adapter) -> str | None:
+    if got.shape != expected.shape:
+        return f"{what}: shape {tuple(got.shape)}, expected {tuple(expected.shape)}"
+    error = (got.double() - expected.double()).abs()
+    if bool((error <= TOLERANCE[adapter.dtype] * expected.double().abs().clamp_min(1)).all()):
+        return None
+    error = torch.where(error.isnan(), math.inf, error)
+    index = tuple(int(i) for i in torch.unravel_index(error.argmax(), error.shape))
+    axes = "[batch, head, query, channel]"
+    return f"{what}: at {axes} = {list(index)} got {got[index].item():.4g}, " \
+           f"expected {expected[index].item():.4g}"  # fmt: skip
