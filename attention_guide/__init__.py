@@ -16,12 +16,9 @@ __all__ = ["AttentionRecorder", "__version__"]
 
 def __getattr__(name: str) -> object:
     # Looked up on first use: importlib.metadata alone takes longer than the rest of this file.
-    if name == "__version__":
-        value: object = _version()
-    elif name == "AttentionRecorder":
-        from attention_guide.record import AttentionRecorder as value
-    else:
+    if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = _version() if name == "__version__" else _recorder()
     globals()[name] = value
     return value
 
@@ -37,3 +34,9 @@ def _version() -> str:
         return version("attention-guide")
     except PackageNotFoundError:
         return "0+unknown"
+
+
+def _recorder() -> object:
+    from attention_guide.record import AttentionRecorder
+
+    return AttentionRecorder

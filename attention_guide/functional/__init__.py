@@ -1,6 +1,10 @@
 """The mathematics: pure functions on tensors, without modules and without state."""
 
-from attention_guide.functional.attention import attention, attention_weights
+from attention_guide.functional.attention import (
+    Kernel,
+    attention,
+    attention_weights,
+)
 from attention_guide.functional.decoding import (
     generate,
     greedy,
@@ -21,7 +25,21 @@ from attention_guide.functional.masks import (
     prefix_mask,
     window_mask,
 )
-from attention_guide.functional.positions import sinusoidal
+from attention_guide.functional.positions import (
+    sinusoidal,
+)
+from attention_guide.functional.rope import (
+    Pairing,
+    apply_rope,
+    convert_rope_weight,
+    interpolate_frequencies,
+    ntk_base,
+    rope,
+    rope_frequencies,
+    rope_tables,
+    yarn_attention_factor,
+    yarn_frequencies,
+)
 from attention_guide.functional.scores import (
     additive_scores,
     concat_scores,
@@ -30,30 +48,43 @@ from attention_guide.functional.scores import (
     masked_softmax,
     scaled_dot_scores,
 )
-from attention_guide.functional.search import Beams, beam_search, length_penalty
+from attention_guide.functional.search import (
+    Beams,
+    beam_search,
+    length_penalty,
+)
 
 __all__ = [
     "Beams",
+    "Kernel",
+    "Pairing",
     "additive_scores",
+    "apply_rope",
     "attention",
     "attention_weights",
     "beam_search",
     "causal_mask",
     "combine",
     "concat_scores",
+    "convert_rope_weight",
     "document_mask",
     "dot_scores",
     "general_scores",
     "generate",
     "global_local_mask",
     "greedy",
+    "interpolate_frequencies",
     "length_penalty",
     "masked_softmax",
     "min_p",
+    "ntk_base",
     "padding_mask",
     "position_mask",
     "prefix_mask",
     "repetition_penalty",
+    "rope",
+    "rope_frequencies",
+    "rope_tables",
     "sample",
     "scaled_dot_scores",
     "sinusoidal",
@@ -61,4 +92,6 @@ __all__ = [
     "top_k",
     "top_p",
     "window_mask",
+    "yarn_attention_factor",
+    "yarn_frequencies",
 ]

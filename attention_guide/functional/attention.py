@@ -67,7 +67,7 @@ def attention_weights(
     Source:
         Vaswani et al. (2017), arXiv:1706.03762, equation 1; the paper's $d_k$ is our `K`.
         Softcap: Gemma Team (2024), arXiv:2408.00118, section 2. Sinks: OpenAI (2025),
-        arXiv:2508.10925, section 2.2.
+        arXiv:2508.10925.
 
     Example:
         >>> q = k = torch.zeros(1, 1, 3, 2)

@@ -113,7 +113,7 @@ def top_k(logits: Float[Tensor, "B V"], k: int) -> Float[Tensor, "B V"]:
         ValueError: The shape is wrong, or `k` below 1.
 
     Source:
-        Fan, Lewis and Dauphin (2018), arXiv:1805.04833, section 5.4.
+        Fan, Lewis and Dauphin (2018), arXiv:1805.04833.
 
     Example:
         >>> top_k(torch.tensor([[1.0, 3.0, 2.0]]), 2)
@@ -172,7 +172,7 @@ def min_p(logits: Float[Tensor, "B V"], p: float) -> Float[Tensor, "B V"]:
         ValueError: The shape is wrong, or `p` out of range.
 
     Source:
-        Nguyen et al. (2024), arXiv:2407.01082, section 3.
+        Nguyen et al. (2024), arXiv:2407.01082.
 
     Example:
         >>> min_p(torch.tensor([[0.6, 0.3, 0.1]]).log(), 0.4).exp()

@@ -218,7 +218,7 @@ def masked_softmax(
         ValueError: A shape doesn't fit the scores.
 
     Source:
-        The sink logit: OpenAI (2025), gpt-oss model card, arXiv:2508.10925, section 2.2.
+        The sink logit: OpenAI (2025), gpt-oss model card, arXiv:2508.10925.
 
     Example:
         >>> scores = torch.zeros(2, 2)
