@@ -15,7 +15,9 @@ OUT = ROOT / ".cache" / "downloads"
 WHEEL_SOURCES = ("attention_guide", "pyproject.toml", "README.md", "LICENSE")
 
 
-def make(results: dict[Path, press.PageResult], site_url: str) -> dict[str, Path]:
+def make(
+    results: dict[Path, press.PageResult], labs: dict[Path, Path], site_url: str
+) -> dict[str, Path]:
     """Write every download; the name under `downloads/` with the file that holds it."""
     built = wheel()
     address = f"{site_url.rstrip('/')}/downloads/{built.name}" if site_url else ""
@@ -25,6 +27,9 @@ def make(results: dict[Path, press.PageResult], site_url: str) -> dict[str, Path
         if path.is_relative_to(DOCS) and "chapter" in chapter.meta:
             for file in notebooks.write(chapter, result, OUT, address):
                 found[file.relative_to(OUT).as_posix()] = file
+    for path, executed in labs.items():
+        name = path.relative_to(DOCS).as_posix()
+        found[name] = notebooks.write_lab(executed, OUT / name, address)
     return found
 
 

@@ -14,12 +14,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mkdocs.exceptions import PluginError
+from mkdocs.plugins import event_priority
 from mkdocs.structure.files import File, Files
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
-from book import downloads, press  # noqa: E402  (MkDocs loads hooks without the repository on the path)
+from book import downloads, labs, press  # noqa: E402  (MkDocs loads hooks without the repository on the path)
 from book.build import OFFLINE, PDF  # noqa: E402
 from book.chapters import DOCS  # noqa: E402
 
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from mkdocs.config.defaults import MkDocsConfig
 
 _results: dict[Path, press.PageResult] = {}
+_labs: dict[Path, Path] = {}
 
 
 def on_config(config: MkDocsConfig) -> MkDocsConfig:
@@ -47,6 +49,7 @@ def on_pre_build(config: MkDocsConfig) -> None:
     """Run the stale pages; a failing block stops the build with page, line and reason."""
     try:
         _results.update(press.run_or_raise(press.executable_pages()))
+        _labs.update({path: labs.run(path) for path in labs.labs()})
     except press.PageFailed as error:
         raise PluginError(f"the book's code fails\n{error}") from None
     dates = [r.date for r in _results.values()]
@@ -54,14 +57,17 @@ def on_pre_build(config: MkDocsConfig) -> None:
     config.extra["build"]["date"] = datetime.fromtimestamp(newest, UTC).date().isoformat()
 
 
+@event_priority(100)  # before mkdocs-jupyter looks for notebooks
 def on_files(files: Files, config: MkDocsConfig) -> Files:
     """Add the figures, notebooks, scripts and the wheel: made by the run, not committed."""
+    for source, executed in _labs.items():
+        _add(files, config, source.relative_to(DOCS).as_posix(), executed)
     for path, result in _results.items():
         if path.is_relative_to(DOCS):
             folder = path.parent.relative_to(DOCS)
             for figure in result.figures:
                 _add(files, config, (folder / "figures" / figure.name).as_posix(), figure)
-    for name, source in downloads.make(_results, config.site_url or "").items():
+    for name, source in downloads.make(_results, _labs, config.site_url or "").items():
         _add(files, config, f"downloads/{name}", source)
     for source in (PDF, _offline_zip()):
         if source.exists() and not config.extra.get("offline"):
