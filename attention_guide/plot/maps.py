@@ -319,7 +319,7 @@ def _write_values(
     vmin: float,
     vmax: float,
 ) -> None:
-    middle = (vmin + vmax) / 2
+    shades = mpl.colormaps[WEIGHT_COLOURS](np.clip((values - vmin) / (vmax - vmin), 0.0, 1.0))
     for t, s in np.argwhere(allowed):
         ax.text(
             s,
@@ -328,8 +328,16 @@ def _write_values(
             ha="center",
             va="center",
             fontsize=SMALL_TEXT_SIZE,
-            color="black" if values[t, s] > middle else "white",
+            color=_readable_on(shades[t, s]),
         )
+
+
+def _readable_on(shade: npt.NDArray[np.float64]) -> str:
+    # WCAG's relative luminance; at 0.179 black and white text have the same contrast, 4.6 to 1.
+    channels = shade[:3]
+    linear = np.where(channels <= 0.04045, channels / 12.92, ((channels + 0.055) / 1.055) ** 2.4)
+    luminance = float(linear @ np.array([0.2126, 0.7152, 0.0722]))
+    return "black" if luminance > 0.179 else "white"
 
 
 def _finish_colour_bar(bar: Colorbar, label: str) -> None:
