@@ -1,4 +1,4 @@
-"""Attention weights of chosen layers, kept while a `with` block runs; outside it, nothing is paid."""
+"""Attention weights of chosen layers, kept while a `with` block runs; nothing is paid outside."""
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -227,7 +227,7 @@ class _Sink:
 
     def latest(self) -> Tensor:
         latest = self._finish(_join(self.passes[-1]))
-        return latest if self.sum is None else (self.sum + latest) / (self.n_summed + 1)
+        return latest if self.sum is None else self._added(latest) / (self.n_summed + 1)
 
     def grad(self) -> Tensor:
         steps = []
@@ -246,18 +246,22 @@ class _Sink:
 
     def _start(self, step: _Step) -> None:
         if self.keep == "mean" and self.passes:
-            done = _join(self.passes[-1])
-            if self.sum is not None and self.sum.shape != done.shape:
-                raise ValueError(
-                    f'keep: "mean" expected passes of one shape {tuple(self.sum.shape)}; '
-                    f"got {tuple(done.shape)}"
-                )
-            self.sum = done if self.sum is None else self.sum + done
+            self.sum = self._added(_join(self.passes[-1]))
             self.n_summed += 1
         if self.keep == "all":
             self.passes.append([step])
         else:
             self.passes = [[step]]
+
+    def _added(self, done: Tensor) -> Tensor:
+        if self.sum is None:
+            return done
+        if self.sum.shape != done.shape:
+            raise ValueError(
+                f'keep: "mean" expected passes of one shape {tuple(self.sum.shape)}; '
+                f"got {tuple(done.shape)}"
+            )
+        return self.sum + done
 
 
 def _select(layers: Mapping[str, nn.Module], match: Match) -> dict[str, nn.Module]:

@@ -1,6 +1,7 @@
 """Tokens and positions to vectors."""
 
 import math
+from collections.abc import Callable
 
 import torch
 from jaxtyping import Float, Int
@@ -69,6 +70,13 @@ class SinusoidalPositions(nn.Module):
         """Add to `x`, `(B, T, D)`, whose first token stands at `offset`."""
         check_sequence("x", x, self.table.shape[1])
         return x + _rows(self.table, x, offset)
+
+    def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> "SinusoidalPositions":
+        super()._apply(fn, recurse)
+        # A cast keeps the old dtype's rounding: a table made in float32 is 1e-8 off in float64.
+        dtype, device = self.table.dtype, self.table.device
+        self.table = sinusoidal(*self.table.shape, dtype=dtype, device=device)
+        return self
 
 
 class LearnedPositions(nn.Module):

@@ -42,6 +42,8 @@ class Transformer(nn.Module):
 
     Args:
         config: The sizes.
+        attention: Makes an attention, called as `attention(d_model, n_heads, n_kv_heads,
+            dropout=)`: `MultiHeadAttention`, `partial(MultiHeadAttention, bias=False)`.
         feed_forward: Makes a feed-forward, called as `feed_forward(d_model, d_ff, dropout=)`:
             `FeedForward`, `GatedFeedForward`.
         norm: Makes a norm of a given width: `LayerNorm`, `RMSNorm`.
@@ -63,6 +65,7 @@ class Transformer(nn.Module):
         self,
         config: TransformerConfig,
         *,
+        attention: Callable[..., nn.Module] = MultiHeadAttention,
         feed_forward: Callable[..., nn.Module] = FeedForward,
         norm: Callable[[int], nn.Module] = LayerNorm,
     ) -> None:
@@ -73,8 +76,8 @@ class Transformer(nn.Module):
         self.positions = SinusoidalPositions(c.d_model, max_len=c.max_len)
         self.dropout = nn.Dropout(c.dropout)
 
-        def attention() -> MultiHeadAttention:
-            return MultiHeadAttention(c.d_model, c.n_heads, c.n_kv_heads, dropout=c.dropout)
+        def attend() -> nn.Module:
+            return attention(c.d_model, c.n_heads, c.n_kv_heads, dropout=c.dropout)
 
         def feed() -> nn.Module:
             return feed_forward(c.d_model, c.d_ff, dropout=c.dropout)
@@ -82,14 +85,14 @@ class Transformer(nn.Module):
         residual = partial(PreNorm if c.norm_first else PostNorm, norm=norm, dropout=c.dropout)
         self.encoder = Encoder(
             [
-                EncoderBlock(attention(), feed(), c.d_model, residual=residual)
+                EncoderBlock(attend(), feed(), c.d_model, residual=residual)
                 for _ in range(c.encoder_depth)
             ],
             norm(c.d_model) if c.has_final_norm else None,
         )
         self.decoder = Decoder(
             [
-                DecoderBlock(attention(), attention(), feed(), c.d_model, residual=residual)
+                DecoderBlock(attend(), attend(), feed(), c.d_model, residual=residual)
                 for _ in range(c.decoder_depth)
             ],
             norm(c.d_model) if c.has_final_norm else None,

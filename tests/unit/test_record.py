@@ -1,4 +1,4 @@
-"""The recorder: the weights it shows are those of the forward pass, and it costs nothing when off."""
+"""The recorder: what it shows are the weights of the forward pass; off, it does nothing."""
 
 import pytest
 import torch
@@ -150,10 +150,11 @@ def test_keeps_all_passes_or_their_mean(model: Transformer) -> None:
 def test_mean_refuses_passes_of_different_shapes(model: Transformer) -> None:
     with AttentionRecorder(model, "encoder", keep="mean") as maps:
         model.encode(SRC)
-        model.encode(SRC)
+        model.encode(SRC[:, :3])
         with pytest.raises(ValueError, match="one shape"):
-            for _ in range(2):
-                model.encode(SRC[:, :3])
+            maps["encoder.blocks.0.self_attention"]
+        with pytest.raises(ValueError, match="one shape"):
+            model.encode(SRC)
     maps.clear()
     assert len(maps) == 0
 
@@ -267,7 +268,7 @@ def test_off_means_the_class_attribute_is_none() -> None:
 def test_wrong_options_are_named(model: Transformer) -> None:
     with pytest.raises(ValueError, match="keep: expected"):
         AttentionRecorder(model, keep="first")  # type: ignore[arg-type]
-    with pytest.raises(ValueError, match="keep: .*gradients"):
+    with pytest.raises(ValueError, match=r"keep: .*gradients"):
         AttentionRecorder(model, keep="mean", gradients=True)
     with pytest.raises(ValueError, match="reduce: expected"):
         AttentionRecorder(model, reduce="queries")  # type: ignore[arg-type]
