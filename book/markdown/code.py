@@ -8,7 +8,7 @@ from typing import Any
 from markdown import Markdown
 from markdown.postprocessors import Postprocessor
 
-_OUTPUT = re.compile(r'<div class="output highlight">')
+_OUTPUT = re.compile(r'<div class="(?P<classes>(?:[\w-]+ )*output (?:[\w-]+ )*highlight)">')
 
 
 class Outputs(Postprocessor):
@@ -16,7 +16,7 @@ class Outputs(Postprocessor):
 
     def run(self, text: str) -> str:
         return _OUTPUT.sub(
-            '<div class="output highlight no-copy" role="group" aria-label="Output">', text
+            r'<div class="\g<classes> no-copy" role="group" aria-label="Output">', text
         )
 
 

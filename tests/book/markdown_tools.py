@@ -22,6 +22,7 @@ CONFIGS = {
         "block_syntax": ["dollar"],
         "inline_syntax": ["dollar"],
     },
+    "pymdownx.highlight": {"pygments_lang_class": True},
     "pymdownx.tabbed": {"alternate_style": True},
 }
 
