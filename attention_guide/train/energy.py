@@ -155,8 +155,9 @@ class Range:
         return Range(self.low / other.high, self.mid / other.mid, self.high / other.low)
 
     def __str__(self) -> str:
-        """`mid (low to high)` with three significant digits."""
-        return f"{self.mid:.3g} ({self.low:.3g} to {self.high:.3g})"
+        """`mid (low to high)`: three significant digits, whole numbers from 1,000 on."""
+        low, mid, high = (f"{v:,.0f}" if v >= 999.5 else f"{v:.3g}" for v in self.as_tuple())
+        return f"{mid} ({low} to {high})"
 
     def as_tuple(self) -> tuple[float, float, float]:
         """(low, mid, high)."""

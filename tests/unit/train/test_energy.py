@@ -73,6 +73,7 @@ def test_arithmetic_of_ranges() -> None:
     assert 2 * Range(1, 2, 3) == Range(1, 2, 3) * 2 == Range(2, 4, 6)
     assert Range(2, 4, 8) / Range(1, 2, 4) == Range(0.5, 2, 8)
     assert str(Range(0.5, 2, 8)) == "2 (0.5 to 8)"
+    assert str(Range(999.4, 999.6, 12_345.6)) == "1,000 (999 to 12,346)"
     with pytest.raises(ValueError, match="reaches 0"):
         Range(1, 1, 1) / Range(0, 1, 1)
     with pytest.raises(ValueError, match="low <= mid <= high"):
