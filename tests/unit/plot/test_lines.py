@@ -83,8 +83,8 @@ def test_held_out_losses_stand_at_their_steps():
     ax = loss_curve([3.0, 2.0], smooth=1, held_out={1: 3.5, 2: 2.5}, log_y=True, title="run").axes[
         0
     ]
-    assert ax.lines[1].get_xdata() == [1, 2]
-    assert ax.lines[1].get_ydata() == [3.5, 2.5]
+    assert list(ax.lines[1].get_xdata()) == [1, 2]
+    assert list(ax.lines[1].get_ydata()) == [3.5, 2.5]
     assert ax.get_yscale() == "log"
 
 
