@@ -5,6 +5,9 @@ from attention_guide.functional.attention import (
     attention,
     attention_weights,
 )
+from attention_guide.functional.blocked import (
+    blocked_attention,
+)
 from attention_guide.functional.decoding import (
     generate,
     greedy,
@@ -42,6 +45,7 @@ from attention_guide.functional.rope import (
 )
 from attention_guide.functional.scores import (
     additive_scores,
+    attention_scores,
     concat_scores,
     dot_scores,
     general_scores,
@@ -53,16 +57,24 @@ from attention_guide.functional.search import (
     beam_search,
     length_penalty,
 )
+from attention_guide.functional.tiled import (
+    Traffic,
+    tiled_attention,
+    untiled_traffic,
+)
 
 __all__ = [
     "Beams",
     "Kernel",
     "Pairing",
+    "Traffic",
     "additive_scores",
     "apply_rope",
     "attention",
+    "attention_scores",
     "attention_weights",
     "beam_search",
+    "blocked_attention",
     "causal_mask",
     "combine",
     "concat_scores",
@@ -89,8 +101,10 @@ __all__ = [
     "scaled_dot_scores",
     "sinusoidal",
     "temperature",
+    "tiled_attention",
     "top_k",
     "top_p",
+    "untiled_traffic",
     "window_mask",
     "yarn_attention_factor",
     "yarn_frequencies",

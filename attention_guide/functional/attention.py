@@ -4,21 +4,25 @@ Axis letters: `B` batch, `H` query heads, `G` key/value heads, `T` queries, `S` 
 width, `E` value width.
 """
 
-from typing import Literal
+from typing import Literal, get_args
 
 import torch
 import torch.nn.functional as F
 from jaxtyping import Bool, Float
 from torch import Tensor
 
+from attention_guide.cpu import fast_matmul_is_on
 from attention_guide.functional import _checks
+from attention_guide.functional.blocked import BLOCK, blocked_attention
 from attention_guide.functional.masks import combine, position_mask
 from attention_guide.functional.scores import (
+    attention_scores,
     fold_heads,
     masked_softmax,
-    scaled_dot_scores,
     unfold_heads,
+    weighted_sum,
 )
+from attention_guide.functional.tiled import tiled_attention
 
 __all__ = ["Kernel", "attention", "attention_weights"]
 
@@ -78,11 +82,7 @@ def attention_weights(
     """
     q, k = _checks.query_key(q, k)
     _checks.score_terms(q, k, mask, bias, window, scale, softcap, sinks)
-    scores = scaled_dot_scores(q, k, scale)
-    if softcap is not None:
-        scores = softcap * torch.tanh(scores / softcap)
-    if bias is not None:
-        scores = scores + bias.to(scores.dtype)
+    scores = attention_scores(q, k, bias=bias, scale=scale, softcap=softcap)
     place = position_mask(q.shape[2], k.shape[2], causal, window, device=q.device)
     return masked_softmax(scores, combine(mask, place), sinks)
 
@@ -118,7 +118,10 @@ def attention(
         sinks: One logit a head, `(H,)`, of a key without a value.
         dropout: The share of weights set to zero, the others scaled up. It acts whenever it is
             above 0: a layer in evaluation passes 0.
-        kernel: How it is computed; `None` chooses.
+        kernel: How it is computed. `"reference"` is `attention_weights` and a product;
+            `"blocked"` goes query block by query block and does everything; `"online"` goes tile
+            by tile and keeps no weights, without dropout; `"sdpa"` is torch's own, without
+            softcap and sinks; `None` chooses among them by shape, device and dtype.
 
     Returns:
         Outputs, `(B, H, T, E)`; 0 where a query may attend nowhere.
@@ -142,13 +145,70 @@ def attention(
     v = _checks.value(v, k)
     _checks.score_terms(q, k, mask, bias, window, scale, softcap, sinks)
     _checks.number("dropout", dropout, least=0, below=1)
+    if q.numel() == 0 or k.numel() == 0 or v.numel() == 0:
+        kernel = "reference" if kernel is None else kernel
+    if kernel is None:
+        kernel = _choose(q, k, v, causal, window, softcap, sinks, dropout)
     if kernel == "sdpa":
+        _refuse("sdpa", softcap=softcap, sinks=sinks)
         return _sdpa(q, k, v, mask, bias, causal, window, scale, dropout)
+    if kernel == "online":
+        _refuse("online", dropout=dropout or None)
+        return tiled_attention(
+            q, k, v, mask=mask, bias=bias, causal=causal, window=window,
+            scale=scale, softcap=softcap, sinks=sinks,
+        )  # fmt: skip
+    if kernel == "blocked":
+        return blocked_attention(
+            q, k, v, mask=mask, bias=bias, causal=causal, window=window,
+            scale=scale, softcap=softcap, sinks=sinks, dropout=dropout,
+        )  # fmt: skip
+    if kernel != "reference":
+        raise ValueError(f"kernel: expected None or one of {get_args(Kernel)}; got {kernel!r}")
     weights = attention_weights(
         q, k, mask=mask, bias=bias, causal=causal, window=window,
         scale=scale, softcap=softcap, sinks=sinks,
     )  # fmt: skip
     return weighted_sum(F.dropout(weights, dropout), v)
+
+
+def _choose(
+    q: Tensor,
+    k: Tensor,
+    v: Tensor,
+    causal: bool,
+    window: tuple[int | None, int | None] | None,
+    softcap: float | None,
+    sinks: Tensor | None,
+    dropout: float,
+) -> Kernel:
+    if softcap is not None or sinks is not None:
+        return "blocked"
+    if q.device.type != "cpu" or q.shape[2] == 1:
+        return "sdpa"
+    # torch's fused CPU kernel wants equal widths and no dropout; without it all of T x S is kept.
+    if v.shape[3] != q.shape[3] or dropout > 0:
+        return "blocked"
+    # A narrow window reads few keys a block; SDPA computes every score and masks most.
+    if window is not None and _reach(window, causal) + 2 * BLOCK < k.shape[2]:
+        return "blocked"
+    # Measured: where the products are fast, SDPA's own short loops are what is slow.
+    quick = fast_matmul_is_on() or q.dtype in (torch.bfloat16, torch.float16)
+    return "blocked" if causal and quick and q.shape[2] <= 512 else "sdpa"
+
+
+def _reach(window: tuple[int | None, int | None], causal: bool) -> float:
+    left, right = window[0], 0 if causal else window[1]
+    return float("inf") if left is None or right is None else left + right
+
+
+def _refuse(kernel: str, **asked: object) -> None:
+    for name, value in asked.items():
+        if value is not None:
+            raise ValueError(
+                f"{name}: the {kernel!r} kernel can't do it; use kernel='blocked', "
+                f"kernel='reference' or kernel=None"
+            )
 
 
 def _sdpa(
@@ -183,10 +243,3 @@ def _sdpa(
         q, k, v, attn_mask=extra, dropout_p=dropout, is_causal=square, scale=scale,
         enable_gqa=heads != groups,
     )  # fmt: skip
-
-
-def weighted_sum(
-    weights: Float[Tensor, "B H T S"], v: Float[Tensor, "B G S E"]
-) -> Float[Tensor, "B H T E"]:
-    """The values of a group's head, summed with the weights of each of its query heads."""
-    return unfold_heads(fold_heads(weights, v.shape[1]) @ v, weights.shape[1])

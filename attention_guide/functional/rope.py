@@ -194,8 +194,8 @@ def rope(
 
 
 def convert_rope_weight(
-    weight: Float[Tensor, "HK *D"], n_heads: int, *, to: Pairing, width: int | None = None
-) -> Float[Tensor, "HK *D"]:
+    weight: Float[Tensor, "HK ..."], n_heads: int, *, to: Pairing, width: int | None = None
+) -> Float[Tensor, "HK ..."]:
     """Reorder the rows of a query or key projection from one pairing to the other.
 
     A checkpoint made for one pairing gives the same attention under the other once the rows of
@@ -331,7 +331,7 @@ def yarn_frequencies(
     Example:
         >>> theta = rope_frequencies(8)
         >>> yarn_frequencies(8, 4.0, 512) / theta
-        tensor([1.0000, 0.4304, 0.2500, 0.2500], dtype=torch.float64)
+        tensor([1.0000, 0.4230, 0.2500, 0.2500], dtype=torch.float64)
     """
     theta = rope_frequencies(width, base=base)
     _checks.number("factor", factor, above=0)

@@ -12,6 +12,7 @@ from attention_guide.functional import _checks
 
 __all__ = [
     "additive_scores",
+    "attention_scores",
     "concat_scores",
     "dot_scores",
     "general_scores",
@@ -194,6 +195,48 @@ def scaled_dot_scores(
     return unfold_heads(fold_heads(q * factor, k.shape[1]) @ k.mT, q.shape[1])
 
 
+def attention_scores(
+    q: Float[Tensor, "B H T K"],
+    k: Float[Tensor, "B G S K"],
+    *,
+    bias: Float[Tensor, "..."] | None = None,
+    scale: float | None = None,
+    softcap: float | None = None,
+) -> Float[Tensor, "B H T S"]:
+    r"""Everything before mask and softmax, in order: scale, softcap $c \tanh(x / c)$, bias.
+
+    Args:
+        q: Queries, `(B, H, T, K)`.
+        k: Keys, `(B, G, S, K)`.
+        bias: Floats added to the scores, broadcastable to `(B, H, T, S)`.
+        scale: Takes the place of $1/\sqrt{K}$.
+        softcap: The cap $c$.
+
+    Returns:
+        Scores, `(B, H, T, S)`.
+
+    Raises:
+        TypeError: A dtype is wrong.
+        ValueError: A shape or number is wrong.
+
+    Source:
+        Softcap: Gemma Team (2024), arXiv:2408.00118, section 2.
+
+    Example:
+        >>> q = k = torch.full((1, 1, 1, 4), 10.0)
+        >>> attention_scores(q, k).item(), round(attention_scores(q, k, softcap=50.0).item(), 2)
+        (200.0, 49.97)
+    """
+    scores = scaled_dot_scores(q, k, scale)
+    if softcap is not None:
+        _checks.number("softcap", softcap, above=0)
+        scores = softcap * torch.tanh(scores / softcap)
+    if bias is not None:
+        _checks.broadcastable("bias", _checks.floating("bias", bias), scores.shape, "B H T S")
+        scores = scores + bias.to(scores.dtype)
+    return scores
+
+
 def masked_softmax(
     scores: Float[Tensor, "*B T S"],
     mask: Bool[Tensor, "..."] | None = None,
@@ -247,6 +290,13 @@ def unfold_heads(x: Float[Tensor, "B G RT E"], heads: int) -> Float[Tensor, "B H
     """Undo `fold_heads`."""
     batch, groups, rows, width = x.shape
     return x if heads == groups else x.reshape(batch, heads, groups * rows // heads, width)
+
+
+def weighted_sum(
+    weights: Float[Tensor, "B H T S"], v: Float[Tensor, "B G S E"]
+) -> Float[Tensor, "B H T E"]:
+    """The values of a group, summed with the weights of each of its query heads."""
+    return unfold_heads(fold_heads(weights, v.shape[1]) @ v, weights.shape[1])
 
 
 def _safe_softmax(scores: Tensor) -> Tensor:

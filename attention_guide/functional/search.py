@@ -79,8 +79,8 @@ def beam_search(
         alpha: Exponent of the length penalty, at least 0.
 
     Returns:
-        `Beams(tokens, scores, lengths)`, best first. A sequence without an end after `max_new` tokens
-        takes part with the score that it has then.
+        `Beams(tokens, scores, lengths)`, best first. A sequence without an end after `max_new`
+        tokens takes part with the score that it has then.
 
     Raises:
         TypeError: The prefix isn't integer.
