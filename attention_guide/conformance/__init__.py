@@ -11,6 +11,7 @@ from attention_guide.conformance.adapter import Adapter, adapt
 from attention_guide.conformance.checking import check
 from attention_guide.conformance.properties import PROPERTIES, NotApplicable, Property
 from attention_guide.conformance.report import Outcome, Report
+from attention_guide.conformance.target import load_target
 
 __all__ = [
     "PROPERTIES",
@@ -21,4 +22,5 @@ __all__ = [
     "Report",
     "adapt",
     "check",
+    "load_target",
 ]

@@ -30,6 +30,7 @@ class Adapter:
         dtypes: The floating dtypes it runs in, most precise first.
         step: One decoding step with a cache, `step(q, k, v, state) -> (out, state)`, with one
             query, key and value; `state` is None at the start. None when there is no cache.
+        window: The (left, right) window that it applies when causal, or None.
         module: The `nn.Module` behind `fn`, whose dropout must be off in eval mode.
 
     Raises:
@@ -49,6 +50,7 @@ class Adapter:
     cross: bool = True
     dtypes: tuple[torch.dtype, ...] = (torch.float64, torch.float32, torch.bfloat16)
     step: Callable[..., tuple[Tensor, Any]] | None = None
+    window: tuple[int | None, int | None] | None = None
     module: nn.Module | None = None
 
     def __post_init__(self) -> None:

@@ -1,0 +1,31 @@
+"""`python -m attention_guide check package.module:name`: check your own attention."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the command line; 1 when a property fails."""
+    parser = argparse.ArgumentParser(prog="python -m attention_guide", description=__doc__)
+    commands = parser.add_subparsers(dest="command", required=True)
+    checking = commands.add_parser("check", help="check an attention function or module")
+    checking.add_argument("target", help="package.module:name of a callable, module or Adapter")
+    checking.add_argument("--json", action="store_true", help="print the report as JSON")
+    options = parser.parse_args(arguments)
+
+    from attention_guide.conformance.checking import check
+    from attention_guide.conformance.target import load_target
+
+    try:
+        adapter = load_target(options.target)
+    except (ValueError, TypeError, ModuleNotFoundError) as error:
+        parser.error(str(error))
+    report = check(adapter, name=options.target)
+    print(report.to_json() if options.json else report)
+    return 0 if report.passed else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
