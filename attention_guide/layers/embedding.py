@@ -72,7 +72,7 @@ class SinusoidalPositions(nn.Module):
         return x + _rows(self.table, x, offset)
 
     def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> "SinusoidalPositions":
-        super()._apply(fn, recurse)
+        super()._apply(fn, recurse)  # type: ignore[no-untyped-call]
         # A cast keeps the old dtype's rounding: a table made in float32 is 1e-8 off in float64.
         dtype, device = self.table.dtype, self.table.device
         self.table = sinusoidal(*self.table.shape, dtype=dtype, device=device)

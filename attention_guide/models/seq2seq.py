@@ -7,6 +7,7 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
+from attention_guide.functional.decoding import Choice, generate, greedy
 from attention_guide.layers import (
     BlockCache,
     DecoderBlock,
@@ -174,9 +175,9 @@ class Transformer(nn.Module):
         *,
         max_len: int | None = None,
         cached: bool = True,
-        choose: Callable[[Tensor], Tensor] | None = None,
+        choose: Choice = greedy,
     ) -> Int[Tensor, "B T"]:
-        """Write targets token by token, each the likeliest after those before it.
+        """Write targets token by token, each chosen after those before it.
 
         Dropout follows the model's mode: call `eval()` first.
 
@@ -185,7 +186,7 @@ class Transformer(nn.Module):
             max_len: Most tokens to write; `None` for as many as the model can read.
             cached: Keep keys and values instead of computing them anew at every step. The same
                 result, sooner.
-            choose: Picks ids `(B,)` from logits `(B, V)`; `None` for the likeliest.
+            choose: Picks ids `(B,)` from logits `(B, V)`.
 
         Returns:
             Ids, `(B, T)`, without the start symbol; each row up to its `eos_id`, then `pad_id`.
@@ -211,15 +212,11 @@ class Transformer(nn.Module):
             raise ValueError(f"max_len: expected 1 to {c.max_len}; got {max_len}")
         memory = self.encode(src)
         cache = self.decoder.new_cache(max_len) if cached else None
-        written = torch.full((src.shape[0], 1), c.bos_id, dtype=torch.long, device=src.device)
-        finished = torch.zeros(src.shape[0], dtype=torch.bool, device=src.device)
-        for _ in range(max_len):
-            new = written if cache is None else written[:, -1:]
-            logits = self.decode(new, memory, src, cache=cache)[:, -1]
-            token = logits.argmax(dim=-1) if choose is None else choose(logits)
-            token = token.masked_fill(finished, c.pad_id)
-            written = torch.cat([written, token[:, None]], dim=1)
-            finished |= token == c.eos_id
-            if bool(finished.all()):
-                break
+
+        def step(tokens: Tensor) -> Tensor:
+            new = tokens if cache is None else tokens[:, -1:]
+            return self.decode(new, memory, src, cache=cache)[:, -1]
+
+        start = torch.full((src.shape[0], 1), c.bos_id, dtype=torch.long, device=src.device)
+        written = generate(step, start, max_len, choose=choose, eos_id=c.eos_id, pad_id=c.pad_id)
         return written[:, 1:]
