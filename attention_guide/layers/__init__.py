@@ -17,35 +17,77 @@ from attention_guide.layers.cache import (
     MemoryCache,
     SlidingCache,
 )
-from attention_guide.layers.embedding import LearnedPositions, SinusoidalPositions, TokenEmbedding
+from attention_guide.layers.embedding import TokenEmbedding
 from attention_guide.layers.feedforward import FeedForward, GatedFeedForward
 from attention_guide.layers.init import depth_scaled_init, xavier_init
+from attention_guide.layers.latent import LatentAttention
+from attention_guide.layers.linear import (
+    BetaGate,
+    DecayGate,
+    KernelAttention,
+    LinearAttention,
+    LinearCache,
+    unit_length,
+)
+from attention_guide.layers.moe import (
+    MixtureOfExperts,
+    Routing,
+    balance_loss,
+    load_balancing_loss,
+)
 from attention_guide.layers.norm import LayerNorm, RMSNorm, layer_norm, rms_norm
+from attention_guide.layers.positions import (
+    LearnedPositions,
+    RotaryPositions,
+    SinusoidalPositions,
+)
+from attention_guide.layers.recurrent import (
+    AdditiveAttention,
+    BahdanauDecoder,
+    LuongAttention,
+    LuongDecoder,
+)
 
 __all__ = [
+    "AdditiveAttention",
+    "BahdanauDecoder",
+    "BetaGate",
     "BlockCache",
     "Cache",
+    "DecayGate",
     "DecoderBlock",
     "EncoderBlock",
     "FeedForward",
     "GatedFeedForward",
     "KVCache",
+    "KernelAttention",
+    "LatentAttention",
     "LatentCache",
     "LayerNorm",
     "LearnedPositions",
+    "LinearAttention",
+    "LinearCache",
+    "LuongAttention",
+    "LuongDecoder",
     "MemoryCache",
+    "MixtureOfExperts",
     "MultiHeadAttention",
     "ParallelBlock",
     "PostNorm",
     "PreNorm",
     "RMSNorm",
+    "RotaryPositions",
+    "Routing",
     "SandwichNorm",
     "SinusoidalPositions",
     "SlidingCache",
     "TokenEmbedding",
     "WeightRecorder",
+    "balance_loss",
     "depth_scaled_init",
     "layer_norm",
+    "load_balancing_loss",
     "rms_norm",
+    "unit_length",
     "xavier_init",
 ]

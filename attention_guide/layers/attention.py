@@ -8,8 +8,8 @@ import torch.nn.functional as F
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
-from attention_guide.functional import attention, attention_weights, combine
-from attention_guide.functional.attention import Kernel, weighted_sum
+from attention_guide.functional import Kernel, attention, attention_weights, combine
+from attention_guide.functional.scores import weighted_sum
 from attention_guide.layers._check import check_sequence
 from attention_guide.layers.cache import Cache, MemoryCache
 
@@ -20,7 +20,21 @@ PositionBias: TypeAlias = Callable[[Tensor, Tensor], Tensor]
 
 
 class WeightRecorder(Protocol):
-    """What a layer hands its attention weights to while an `AttentionRecorder` watches it."""
+    """What a layer hands its attention weights to while an `AttentionRecorder` watches it.
+
+    A layer that can be watched has a class attribute `recorder = None`, and calls
+    `self.recorder.add(weights)` where it isn't `None`.
+
+    Example:
+        >>> class Printer:
+        ...     def add(self, weights, *, resumed=False, positions=None):
+        ...         print(tuple(weights.shape))
+        ...         return weights
+        >>> layer = MultiHeadAttention(8, 2)
+        >>> layer.recorder = Printer()
+        >>> _ = layer(torch.ones(1, 3, 8))
+        (1, 2, 3, 3)
+    """
 
     def add(
         self,
@@ -37,7 +51,13 @@ class WeightRecorder(Protocol):
 
 
 class ScoreOptions(TypedDict, total=False):
-    """Arguments of `attention` that a layer passes through as they are."""
+    """Arguments of `attention` that a layer passes through as they are.
+
+    Example:
+        >>> options: ScoreOptions = {"softcap": 50.0, "window": (128, 0)}
+        >>> MultiHeadAttention(8, 2, **options).options["softcap"]
+        50.0
+    """
 
     scale: float
     softcap: float
@@ -52,6 +72,67 @@ class _Keys(NamedTuple):
     positions: Tensor
     mask: Tensor | None = None
     resumed: bool = False
+
+
+def split_heads(x: Float[Tensor, "B T HK"], n_heads: int) -> Float[Tensor, "B H T K"]:
+    """Give each head its slice of the width, `(B, T, H · K)` → `(B, H, T, K)`.
+
+    Example:
+        >>> split_heads(torch.ones(2, 5, 12), 3).shape
+        torch.Size([2, 3, 5, 4])
+    """
+    return x.reshape(*x.shape[:2], n_heads, -1).transpose(1, 2)
+
+
+def merge_heads(x: Float[Tensor, "B H T K"]) -> Float[Tensor, "B T HK"]:
+    """Put the heads side by side again, `(B, H, T, K)` → `(B, T, H · K)`.
+
+    Example:
+        >>> x = torch.randn(2, 5, 12)
+        >>> torch.equal(merge_heads(split_heads(x, 3)), x)
+        True
+    """
+    return x.transpose(1, 2).flatten(2)
+
+
+def attend_or_record(
+    recorder: WeightRecorder | None,
+    q: Tensor,
+    k: Tensor,
+    v: Tensor,
+    *,
+    dropout: float = 0.0,
+    kernel: Kernel | None = None,
+    resumed: bool = False,
+    positions: Tensor | None = None,
+    **options: Any,
+) -> Tensor:
+    """`attention`; or, where a recorder watches, the same from weights that it gets to see.
+
+    Args:
+        recorder: What watches, or `None`.
+        q: Queries, `(B, H, T, K)`.
+        k: Keys, `(B, G, S, K)`.
+        v: Values, `(B, G, S, E)`.
+        dropout: As in `attention`; a recorder sees the weights before it.
+        kernel: As in `attention`; a recorder makes it the reference.
+        resumed: For the recorder: these queries continue its last map.
+        positions: For the recorder: where the keys stand, if some have been forgotten.
+        **options: The rest of `attention`'s arguments.
+
+    Returns:
+        `(B, H, T, E)`.
+
+    Example:
+        >>> q, k, v = torch.randn(3, 1, 2, 4, 8)
+        >>> attend_or_record(None, q, k, v, causal=True).shape
+        torch.Size([1, 2, 4, 8])
+    """
+    if recorder is None:
+        return attention(q, k, v, dropout=dropout, kernel=kernel, **options)
+    weights = attention_weights(q, k, **options)
+    weights = recorder.add(weights, resumed=resumed, positions=positions)
+    return weighted_sum(F.dropout(weights, dropout), v)
 
 
 class MultiHeadAttention(nn.Module):
@@ -182,7 +263,7 @@ class MultiHeadAttention(nn.Module):
         start = 0 if cache is None or isinstance(cache, MemoryCache) else cache.length
         index = torch.arange(start, start + x.shape[1], device=x.device)
         positions = index if positions is None else positions
-        q = self._turn(self.q_norm(_split(self.q_proj(x), self.n_heads)), positions)
+        q = self._turn(self.q_norm(split_heads(self.q_proj(x), self.n_heads)), positions)
         keys = self._keys(x, memory, positions, index, cache)
         options: dict[str, Any] = {**self.options, "causal": causal, "sinks": self.sinks}
         if keys.mask is not None:
@@ -191,7 +272,20 @@ class MultiHeadAttention(nn.Module):
             options.update(causal=False, window=None)
         if self.position_bias is not None:
             options["bias"] = self.position_bias(index, keys.positions)
-        return self.out_proj(_merge(self._attend(q, keys, mask, options)))  # type: ignore[no-any-return]
+        attended = attend_or_record(
+            self.recorder,
+            q,
+            keys.k,
+            keys.v,
+            mask=mask,
+            dropout=self.dropout if self.training else 0.0,
+            kernel=self.kernel,
+            resumed=keys.resumed,
+            # Columns are keys; where the cache has forgotten some, they say which.
+            positions=None if keys.mask is None else keys.positions,
+            **options,
+        )
+        return self.out_proj(merge_heads(attended))  # type: ignore[no-any-return]
 
     def _keys(
         self,
@@ -218,28 +312,16 @@ class MultiHeadAttention(nn.Module):
         return _Keys(k, v, cache.positions(x.device), cache.mask(x.shape[1]), resumed)
 
     def _keys_values(self, source: Tensor, positions: Tensor) -> tuple[Tensor, Tensor]:
-        k = self._turn(self.k_norm(_split(self.k_proj(source), self.n_kv_heads)), positions)
-        return k, _split(self.v_proj(source), self.n_kv_heads)
+        k = self._turn(self.k_norm(split_heads(self.k_proj(source), self.n_kv_heads)), positions)
+        return k, split_heads(self.v_proj(source), self.n_kv_heads)
 
     def _turn(self, x: Tensor, positions: Tensor) -> Tensor:
         return x if self.rotary is None else self.rotary(x, positions)
 
-    def _attend(self, q: Tensor, keys: _Keys, mask: Tensor | None, options: Any) -> Tensor:
-        dropout = self.dropout if self.training else 0.0
-        if self.recorder is None:
-            return attention(
-                q, keys.k, keys.v, mask=mask, dropout=dropout, kernel=self.kernel, **options
-            )
-        weights = attention_weights(q, keys.k, mask=mask, **options)
-        # Columns are keys; where the cache has forgotten some, they say which.
-        columns = None if keys.mask is None else keys.positions
-        weights = self.recorder.add(weights, resumed=keys.resumed, positions=columns)
-        return weighted_sum(F.dropout(weights, dropout), keys.v)
-
     def _check(self, x: Tensor, memory: Tensor | None, cache: Cache | MemoryCache | None) -> None:
         check_sequence("x", x, self.q_proj.in_features)
         if memory is not None:
-            check_sequence("memory", memory, self.k_proj.in_features, "B, S, M")
+            check_sequence("memory", memory, self.k_proj.in_features, "B S M")
             if memory.shape[0] != x.shape[0]:
                 raise ValueError(
                     f"memory: expected (B, S, M) with B = {x.shape[0]} as x has it; "
@@ -262,11 +344,3 @@ def _head_width(d_model: int, n_heads: int, n_kv_heads: int, d_head: int | None)
     if d_head is None and d_model % n_heads:
         raise ValueError(f"n_heads: expected a divisor of d_model = {d_model}; got {n_heads}")
     return d_model // n_heads if d_head is None else d_head
-
-
-def _split(x: Float[Tensor, "B T HK"], n_heads: int) -> Float[Tensor, "B H T K"]:
-    return x.reshape(*x.shape[:2], n_heads, -1).transpose(1, 2)
-
-
-def _merge(x: Float[Tensor, "B H T K"]) -> Float[Tensor, "B T HK"]:
-    return x.transpose(1, 2).flatten(2)

@@ -13,7 +13,14 @@ from torch import Tensor
 
 
 class Cache(Protocol):
-    """What self-attention asks of a cache."""
+    """What self-attention asks of a cache.
+
+    Example:
+        >>> def room_left(cache: Cache, max_len: int) -> int:
+        ...     return max_len - cache.length
+        >>> room_left(KVCache(8), 8), room_left(SlidingCache(left=2), 8)
+        (8, 8)
+    """
 
     @property
     def length(self) -> int:
@@ -267,7 +274,16 @@ class MemoryCache:
 
 
 class BlockCache(NamedTuple):
-    """What one decoder block keeps while decoding."""
+    """What one decoder block keeps while decoding.
+
+    Attributes:
+        self_attention: Keys and values of the target so far.
+        cross_attention: Keys and values of the memory.
+
+    Example:
+        >>> BlockCache(KVCache(8), MemoryCache()).self_attention.length
+        0
+    """
 
     self_attention: Cache
     cross_attention: MemoryCache

@@ -3,6 +3,14 @@
 from attention_guide.models.config import TransformerConfig
 from attention_guide.models.decoder import Decoder
 from attention_guide.models.encoder import Encoder
+from attention_guide.models.rnn import RecurrentConfig, RecurrentSeq2Seq
 from attention_guide.models.seq2seq import Transformer
 
-__all__ = ["Decoder", "Encoder", "Transformer", "TransformerConfig"]
+__all__ = [
+    "Decoder",
+    "Encoder",
+    "RecurrentConfig",
+    "RecurrentSeq2Seq",
+    "Transformer",
+    "TransformerConfig",
+]

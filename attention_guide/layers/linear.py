@@ -1,0 +1,360 @@
+"""Linear-attention layers: a matrix of memory instead of a cache that grows."""
+
+from collections.abc import Callable
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Bool, Float, Int
+from torch import Tensor, nn
+
+from attention_guide.functional import elu_feature, kernel_attention, linear_attention
+from attention_guide.functional.linear import LinearForm
+from attention_guide.layers._check import check_sequence
+from attention_guide.layers.attention import merge_heads, split_heads
+from attention_guide.layers.norm import RMSNorm
+
+
+class LinearCache:
+    """The memory of a linear-attention layer while decoding: one matrix a head, at any length.
+
+    Example:
+        >>> layer, cache = LinearAttention(8, 2), LinearCache()
+        >>> for token in torch.randn(1, 5, 8).split(1, dim=1):
+        ...     out = layer(token, causal=True, cache=cache)
+        >>> cache.length, cache.state.shape
+        (5, torch.Size([1, 2, 4, 4]))
+    """
+
+    def __init__(self) -> None:
+        self.state: Tensor | None = None
+        self.length = 0
+
+    def update(self, state: Tensor, t: int) -> None:
+        """Keep the memory after `t` more tokens."""
+        self.state = state
+        self.length += t
+
+
+class LinearAttention(nn.Module):
+    r"""Linear attention, $S_t = e^{g_t} S_{t-1} + k_t u_t^\top$ and $o_t = S_t^\top q_t$.
+
+    It is causal by nature, and what it keeps has a fixed size. Plain, gated and delta-rule layers
+    differ by what is plugged in:
+
+    - plain: `LinearAttention(d, h)`;
+    - gated (GLA): `decay=DecayGate(d, h, d_head)`;
+    - delta rule (DeltaNet): `beta=BetaGate(d, h)`, `feature=unit_length`;
+    - gated delta rule: `DecayGate(d, h)` and both of these.
+
+    Args:
+        d_model: Width D of the residual stream.
+        n_heads: Heads H.
+        d_head: Width K of queries, keys and values; `None` for D / H.
+        bias: Learn biases in the four projections.
+        feature: What is done to queries and keys: `unit_length`, `elu_feature`, `torch.relu`, ...
+        decay: Makes the log-gates $g$, `(B, H, T, 1)` or `(B, H, T, K)`, from x.
+        beta: Makes the delta rule's writing strengths, `(B, H, T, 1)`, from x.
+        out_norm: Makes a norm of each head's output, which nothing else bounds; `None` for none.
+        form: How it is computed: the same numbers at another cost, see `linear_attention`.
+        chunk: Length of a chunk of the chunked form.
+
+    Raises:
+        ValueError: D isn't a multiple of H while `d_head` is `None`.
+
+    Cost:
+        B · T · H · K² · 4 flops beside the projections; the cache is B · H · K² numbers.
+
+    Source:
+        Gated: Yang et al., "Gated Linear Attention Transformers with Hardware-Efficient
+        Training", ICML 2024, arXiv:2312.06635, section 4; delta rule: Yang et al.,
+        "Parallelizing Linear Transformers with the Delta Rule over Sequence Length", NeurIPS
+        2024, arXiv:2406.06484; both: Yang, Kautz and Hatamizadeh, "Gated Delta Networks", ICLR
+        2025, arXiv:2412.06464. Without their short convolutions and output gates.
+
+    Example:
+        >>> gates = {"decay": DecayGate(8, 2), "beta": BetaGate(8, 2), "feature": unit_length}
+        >>> LinearAttention(8, 2, **gates)(torch.randn(2, 5, 8), causal=True).shape
+        torch.Size([2, 5, 8])
+    """
+
+    def __init__(
+        self,
+        d_model: int,
+        n_heads: int,
+        *,
+        d_head: int | None = None,
+        bias: bool = False,
+        feature: Callable[[Tensor], Tensor] | None = None,
+        decay: nn.Module | None = None,
+        beta: nn.Module | None = None,
+        out_norm: Callable[[int], nn.Module] | None = RMSNorm,
+        form: LinearForm = "chunked",
+        chunk: int = 64,
+    ) -> None:
+        super().__init__()
+        self.n_heads = n_heads
+        self.d_head = _head_width(d_model, n_heads, d_head)
+        width = n_heads * self.d_head
+        self.q_proj = nn.Linear(d_model, width, bias=bias)
+        self.k_proj = nn.Linear(d_model, width, bias=bias)
+        self.v_proj = nn.Linear(d_model, width, bias=bias)
+        self.out_proj = nn.Linear(width, d_model, bias=bias)
+        self.out_norm = nn.Identity() if out_norm is None else out_norm(self.d_head)
+        self.feature = feature
+        self.decay = decay
+        self.beta = beta
+        self.form: LinearForm = form
+        self.chunk = chunk
+
+    def forward(
+        self,
+        x: Float[Tensor, "B T D"],
+        *,
+        mask: Bool[Tensor, "B 1 1 T"] | None = None,
+        causal: bool = False,
+        positions: Int[Tensor, "*B T"] | None = None,
+        cache: LinearCache | None = None,
+    ) -> Float[Tensor, "B T D"]:
+        """Pass `x`, `(B, T, D)`, through the recurrence.
+
+        Args:
+            x: `(B, T, D)`.
+            mask: `(B, 1, 1, T)`, `False` for tokens that leave no trace (padding). No other mask
+                can be expressed.
+            causal: Must be `True`.
+            positions: Must be `None`: order comes from the recurrence.
+            cache: The memory so far.
+
+        Returns:
+            `(B, T, D)`.
+
+        Raises:
+            ValueError: A shape that doesn't fit, or something that linear attention can't do.
+            TypeError: Not floating point.
+        """
+        check_sequence("x", x, self.q_proj.in_features)
+        _check_linear(x, mask, positions)
+        if not causal:
+            raise ValueError("causal: LinearAttention is causal by nature; got causal=False")
+        q, k, v = _project(self, x)
+        if self.feature is not None:
+            q, k = self.feature(q), self.feature(k)
+        decay = None if self.decay is None else self.decay(x)
+        beta = None if self.beta is None else self.beta(x)
+        if mask is not None:
+            real = mask.transpose(-1, -2)
+            # A padded token writes nothing and lets nothing fade.
+            k, v = k.where(real, 0.0), v.where(real, 0.0)
+            decay = None if decay is None else decay.where(real, 0.0)
+        out, state = linear_attention(
+            q,
+            k,
+            v,
+            decay=decay,
+            beta=beta,
+            state=None if cache is None else cache.state,
+            form=self.form,
+            chunk=self.chunk,
+        )
+        if cache is not None:
+            cache.update(state, x.shape[1])
+        return self.out_proj(merge_heads(self.out_norm(out)))  # type: ignore[no-any-return]
+
+
+class KernelAttention(nn.Module):
+    r"""Averages, $o_t = \sum_s w_{ts} v_s / \sum_s w_{ts}$, $w_{ts} = \phi(q_t)^\top \phi(k_s)$.
+
+    Softmax attention with $e^{q^\top k}$ replaced by a product of features: averages of the
+    values still, both ways or causal, in time linear in the length.
+
+    Args:
+        d_model: Width D of the residual stream.
+        n_heads: Heads H.
+        d_head: Head width K; `None` for D / H.
+        bias: Learn biases in the four projections.
+        form: How causal sums are computed, see `linear_attention`.
+        chunk: Length of a chunk of the chunked form.
+
+    Raises:
+        ValueError: D isn't a multiple of H while `d_head` is `None`.
+
+    Cost:
+        4 · B · H · T · K² flops beside the projections.
+
+    Source:
+        Katharopoulos et al., "Transformers are RNNs", ICML 2020, arXiv:2006.16236, section 3.
+
+    Example:
+        >>> layer, x = KernelAttention(8, 2), torch.randn(2, 5, 8)
+        >>> layer(x).shape, layer(x, causal=True).shape
+        (torch.Size([2, 5, 8]), torch.Size([2, 5, 8]))
+    """
+
+    def __init__(
+        self,
+        d_model: int,
+        n_heads: int,
+        *,
+        d_head: int | None = None,
+        bias: bool = True,
+        form: LinearForm = "chunked",
+        chunk: int = 64,
+    ) -> None:
+        super().__init__()
+        self.n_heads = n_heads
+        self.d_head = _head_width(d_model, n_heads, d_head)
+        width = n_heads * self.d_head
+        self.q_proj = nn.Linear(d_model, width, bias=bias)
+        self.k_proj = nn.Linear(d_model, width, bias=bias)
+        self.v_proj = nn.Linear(d_model, width, bias=bias)
+        self.out_proj = nn.Linear(width, d_model, bias=bias)
+        self.form: LinearForm = form
+        self.chunk = chunk
+
+    def forward(
+        self,
+        x: Float[Tensor, "B T D"],
+        *,
+        mask: Bool[Tensor, "B 1 1 T"] | None = None,
+        causal: bool = False,
+        positions: Int[Tensor, "*B T"] | None = None,
+        cache: LinearCache | None = None,
+    ) -> Float[Tensor, "B T D"]:
+        """Attend from `x`, `(B, T, D)`, to itself.
+
+        Args:
+            x: `(B, T, D)`.
+            mask: `(B, 1, 1, T)`, `False` for keys that nobody sees (padding). No other mask can be
+                expressed.
+            causal: No query sees a key to the right of it. A cache needs it.
+            positions: Must be `None`: add positions to x instead.
+            cache: The sums so far.
+
+        Returns:
+            `(B, T, D)`.
+
+        Raises:
+            ValueError: A shape that doesn't fit, or something that kernel attention can't do.
+            TypeError: Not floating point.
+        """
+        check_sequence("x", x, self.q_proj.in_features)
+        _check_linear(x, mask, positions)
+        q, k, v = _project(self, x)
+        if mask is not None:
+            # elu(-inf) + 1 = 0: the feature of a key that isn't there.
+            k = k.where(mask.transpose(-1, -2), float("-inf"))
+        if cache is None:
+            out = kernel_attention(q, k, v, causal=causal, form=self.form, chunk=self.chunk)
+        elif causal:
+            out = self._step(q, k, v, cache)
+        else:
+            raise ValueError("causal: a cache needs causal=True; got causal=False")
+        return self.out_proj(merge_heads(out))  # type: ignore[no-any-return]
+
+    def _step(self, q: Tensor, k: Tensor, v: Tensor, cache: LinearCache) -> Tensor:
+        """As `kernel_attention`, from kept sums: of values, and of ones for the divisor."""
+        summed = torch.cat([v, torch.ones_like(v[..., :1])], dim=-1)
+        out, state = linear_attention(
+            elu_feature(q), elu_feature(k), summed, state=cache.state, scale=1.0, form=self.form
+        )
+        cache.update(state, q.shape[2])
+        weight = out[..., -1:]
+        return out[..., :-1] / weight.masked_fill(weight == 0, 1.0)
+
+
+class DecayGate(nn.Module):
+    r"""Log-gates, $g = \log \sigma(W x + b) / \tau \le 0$: how much of the memory each step keeps.
+
+    Args:
+        d_model: Width D.
+        n_heads: Heads H.
+        width: 1 for one gate a head, the head width K for one a key feature.
+        temperature: The divisor $\tau$; it keeps gates near 1 at the start.
+
+    Source:
+        Yang et al., "Gated Linear Attention Transformers with Hardware-Efficient Training", ICML
+        2024, arXiv:2312.06635, section 4.4, with a full matrix instead of a low-rank one.
+
+    Example:
+        >>> DecayGate(8, 2, width=4)(torch.randn(3, 5, 8)).shape
+        torch.Size([3, 2, 5, 4])
+    """
+
+    def __init__(
+        self, d_model: int, n_heads: int, width: int = 1, *, temperature: float = 16.0
+    ) -> None:
+        super().__init__()
+        self.proj = nn.Linear(d_model, n_heads * width)
+        self.n_heads = n_heads
+        self.temperature = temperature
+
+    def forward(self, x: Float[Tensor, "B T D"]) -> Float[Tensor, "B H T W"]:
+        """Log-gates of `x`, `(B, T, D)` → `(B, H, T, width)`."""
+        return split_heads(F.logsigmoid(self.proj(x)) / self.temperature, self.n_heads)
+
+
+class BetaGate(nn.Module):
+    r"""Writing strengths, $\beta = \sigma(W x) \in (0, 1)$: how far a value is overwritten.
+
+    Args:
+        d_model: Width D.
+        n_heads: Heads H.
+
+    Source:
+        Schlag, Irie and Schmidhuber, "Linear Transformers Are Secretly Fast Weight Programmers",
+        ICML 2021, arXiv:2102.11174, section 4.2.
+
+    Example:
+        >>> BetaGate(8, 2)(torch.randn(3, 5, 8)).shape
+        torch.Size([3, 2, 5, 1])
+    """
+
+    def __init__(self, d_model: int, n_heads: int) -> None:
+        super().__init__()
+        self.proj = nn.Linear(d_model, n_heads, bias=False)
+        self.n_heads = n_heads
+
+    def forward(self, x: Float[Tensor, "B T D"]) -> Float[Tensor, "B H T 1"]:
+        """Strengths of `x`, `(B, T, D)` → `(B, H, T, 1)`."""
+        return split_heads(self.proj(x).sigmoid(), self.n_heads)
+
+
+def unit_length(x: Float[Tensor, "*B K"]) -> Float[Tensor, "*B K"]:
+    r"""Unit vectors, $x / \lVert x \rVert$: keys that the delta rule can overwrite exactly.
+
+    Args:
+        x: Queries or keys.
+
+    Returns:
+        The same directions, of length 1.
+
+    Example:
+        >>> unit_length(torch.tensor([3.0, 4.0]))
+        tensor([0.6000, 0.8000])
+    """
+    return F.normalize(x, dim=-1)
+
+
+def _project(layer: LinearAttention | KernelAttention, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    h = layer.n_heads
+    return (
+        split_heads(layer.q_proj(x), h),
+        split_heads(layer.k_proj(x), h),
+        split_heads(layer.v_proj(x), h),
+    )
+
+
+def _head_width(d_model: int, n_heads: int, d_head: int | None) -> int:
+    if d_head is None and d_model % n_heads:
+        raise ValueError(f"n_heads: expected a divisor of d_model = {d_model}; got {n_heads}")
+    return d_model // n_heads if d_head is None else d_head
+
+
+def _check_linear(x: Tensor, mask: Tensor | None, positions: Tensor | None) -> None:
+    if positions is not None:
+        raise ValueError("positions: linear attention takes none; expected None")
+    if mask is not None and tuple(mask.shape) != (x.shape[0], 1, 1, x.shape[1]):
+        raise ValueError(
+            f"mask: expected (B, 1, 1, T) = {(x.shape[0], 1, 1, x.shape[1])}, which hides keys "
+            f"from all queries alike; got {tuple(mask.shape)}"
+        )

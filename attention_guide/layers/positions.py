@@ -1,0 +1,158 @@
+"""Positions as modules: added to embeddings, turned into queries and keys, added to scores."""
+
+from collections.abc import Callable
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+
+from attention_guide.functional import Pairing, apply_rope, rope_tables, sinusoidal
+from attention_guide.layers._check import check_sequence
+
+
+class SinusoidalPositions(nn.Module):
+    """Sinusoidal positions, $x_t + p_t$ with the table of `sinusoidal`.
+
+    Args:
+        d_model: Width D.
+        max_len: Rows of the table, made once; it isn't part of the state dict.
+
+    Source:
+        Vaswani et al., "Attention Is All You Need", NeurIPS 2017, arXiv:1706.03762, section
+        3.5.
+
+    Example:
+        >>> import torch
+        >>> SinusoidalPositions(4, max_len=10)(torch.zeros(1, 1, 4))
+        tensor([[[0., 1., 0., 1.]]])
+    """
+
+    table: Tensor
+
+    def __init__(self, d_model: int, *, max_len: int = 1024) -> None:
+        super().__init__()
+        self.register_buffer("table", sinusoidal(max_len, d_model), persistent=False)
+
+    def forward(self, x: Float[Tensor, "B T D"], offset: int = 0) -> Float[Tensor, "B T D"]:
+        """Add to `x`, `(B, T, D)`, whose first token stands at `offset`."""
+        check_sequence("x", x, self.table.shape[1])
+        return x + _rows(self.table, x, offset)
+
+    def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> "SinusoidalPositions":
+        super()._apply(fn, recurse)  # type: ignore[no-untyped-call]
+        # A cast keeps the old dtype's rounding: a table made in float32 is 1e-8 off in float64.
+        dtype, device = self.table.dtype, self.table.device
+        self.table = sinusoidal(*self.table.shape, dtype=dtype, device=device)
+        return self
+
+
+class LearnedPositions(nn.Module):
+    """Learned positions, $x_t + p_t$ with a row to learn for each position.
+
+    Args:
+        d_model: Width D.
+        max_len: Rows of the table: the longest sequence the model can ever read.
+
+    Source:
+        Gehring et al., "Convolutional Sequence to Sequence Learning", ICML 2017,
+        arXiv:1705.03122, section 3.1; in BERT and GPT-2 since.
+
+    Example:
+        >>> import torch
+        >>> LearnedPositions(4, max_len=10)(torch.zeros(1, 3, 4)).shape
+        torch.Size([1, 3, 4])
+    """
+
+    def __init__(self, d_model: int, *, max_len: int = 1024) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.empty(max_len, d_model))
+        nn.init.normal_(self.weight, std=0.02)
+
+    def forward(self, x: Float[Tensor, "B T D"], offset: int = 0) -> Float[Tensor, "B T D"]:
+        """Add to `x`, `(B, T, D)`, whose first token stands at `offset`."""
+        check_sequence("x", x, self.weight.shape[1])
+        return x + _rows(self.weight, x, offset)
+
+
+class RotaryPositions(nn.Module):
+    """Rotary positions from tables made once: what `MultiHeadAttention(rotary=...)` takes.
+
+    One module serves all layers of a model. (`rotary=rope` does the same without tables.)
+
+    Args:
+        frequencies: Radians a position, `(F,)`: `rope_frequencies(d_head)`, or stretched ones
+            from `interpolate_frequencies` or `yarn_frequencies`. 2F may be below the head width:
+            the features behind stay unturned.
+        max_len: Rows of the tables, which aren't part of the state dict.
+        factor: Multiplies the result; YaRN's `yarn_attention_factor`.
+        pairing: "half" or "interleaved", see `apply_rope`.
+
+    Source:
+        Su et al., "RoFormer", arXiv:2104.09864, section 3.2.
+
+    Example:
+        >>> from attention_guide.functional import rope_frequencies
+        >>> from attention_guide.layers import MultiHeadAttention
+        >>> rotary = RotaryPositions(rope_frequencies(4), max_len=16)
+        >>> MultiHeadAttention(8, 2, rotary=rotary)(torch.randn(1, 5, 8), causal=True).shape
+        torch.Size([1, 5, 8])
+    """
+
+    cos: Tensor
+    sin: Tensor
+
+    def __init__(
+        self,
+        frequencies: Float[Tensor, " F"],
+        *,
+        max_len: int = 4096,
+        factor: float = 1.0,
+        pairing: Pairing = "half",
+    ) -> None:
+        super().__init__()
+        self.max_len = max_len
+        self.factor = factor
+        self.pairing: Pairing = pairing
+        # A list, so that no cast of the module ever rounds them.
+        self._frequencies: list[float] = frequencies.double().tolist()
+        cos, sin = self._tables(torch.get_default_dtype(), frequencies.device)
+        self.register_buffer("cos", cos, persistent=False)
+        self.register_buffer("sin", sin, persistent=False)
+
+    def forward(
+        self, x: Float[Tensor, "B H T K"], positions: Int[Tensor, "*B T"]
+    ) -> Float[Tensor, "B H T K"]:
+        """Turn `x`, `(B, H, T, K)`, by its positions, `(T,)` or `(B, T)`."""
+        if positions.device.type == "cpu" and not torch.compiler.is_compiling():
+            _check_below(positions, self.max_len)
+        cos, sin = self.cos[positions].to(x.dtype), self.sin[positions].to(x.dtype)
+        return apply_rope(x, cos, sin, pairing=self.pairing)
+
+    def _tables(self, dtype: torch.dtype, device: torch.device) -> tuple[Tensor, Tensor]:
+        frequencies = torch.tensor(self._frequencies, dtype=torch.float64, device=device)
+        positions = torch.arange(self.max_len, device=device)
+        return rope_tables(positions, frequencies, factor=self.factor, dtype=dtype)
+
+    def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> "RotaryPositions":
+        super()._apply(fn, recurse)  # type: ignore[no-untyped-call]
+        # As in SinusoidalPositions: made anew, not cast.
+        self.cos, self.sin = self._tables(self.cos.dtype, self.cos.device)
+        return self
+
+
+def _rows(table: Tensor, x: Tensor, offset: int) -> Tensor:
+    end = offset + x.shape[1]
+    if offset < 0 or end > table.shape[0]:
+        raise ValueError(
+            f"x: expected (B, T, D) with offset + T at most max_len = {table.shape[0]}; "
+            f"got {tuple(x.shape)} at offset {offset}"
+        )
+    return table[offset:end].to(x.dtype)
+
+
+def _check_below(positions: Tensor, max_len: int) -> None:
+    if positions.numel() and not 0 <= int(positions.min()) <= int(positions.max()) < max_len:
+        raise ValueError(
+            f"positions: expected 0 to {max_len - 1} (max_len = {max_len}); "
+            f"got {int(positions.min())} to {int(positions.max())}"
+        )
