@@ -58,12 +58,13 @@ def curves(
         ValueError: no series or more than seven, a length differs from that of `x`, or a band has
             no curve of its name.
 
-    >>> import matplotlib.pyplot as plt
-    >>> figure = curves({"train": [3.0, 2.0, 1.5], "held out": [3.1, 2.4, 2.2]},
-    ...                 x_label="epoch", y_label="loss (nats)")
-    >>> [text.get_text() for text in figure.axes[0].get_legend().get_texts()]
-    ['train', 'held out']
-    >>> plt.close(figure)
+    Example:
+        >>> import matplotlib.pyplot as plt
+        >>> figure = curves({"train": [3.0, 2.0, 1.5], "held out": [3.1, 2.4, 2.2]},
+        ...                 x_label="epoch", y_label="loss (nats)")
+        >>> [text.get_text() for text in figure.axes[0].get_legend().get_texts()]
+        ['train', 'held out']
+        >>> plt.close(figure)
     """
     if not 1 <= len(series) <= len(LINE_COLOURS):
         raise ValueError(f"series: expected 1 to {len(LINE_COLOURS)} curves, got {len(series)}")
@@ -72,7 +73,7 @@ def curves(
     positions = np.arange(1.0, count + 1) if x is None else _vector(x, "x")
     for name, values in lines.items():
         _same_length(values, positions, f"series[{name!r}]")
-    figure, ax = axes_for(ax, 5.4, 3.4)
+    figure, ax = axes_for(ax, 4.6, 3.2)
     styles = zip(LINE_COLOURS, LINE_STYLES, MARKERS, strict=True)
     for (name, values), (colour, dash, marker) in zip(lines.items(), styles, strict=False):
         ax.plot(
@@ -125,18 +126,19 @@ def loss_curve(
         TypeError: the losses aren't real numbers.
         ValueError: `losses` isn't a vector of at least one, or `every` or `smooth` is below 1.
 
-    >>> import matplotlib.pyplot as plt
-    >>> figure = loss_curve([4.0, 2.0, 1.0, 1.0], every=10, smooth=2, held_out={40: 1.2})
-    >>> figure.axes[0].lines[1].get_ydata().tolist()
-    [4.0, 3.0, 1.5, 1.0]
-    >>> plt.close(figure)
+    Example:
+        >>> import matplotlib.pyplot as plt
+        >>> figure = loss_curve([4.0, 2.0, 1.0, 1.0], every=10, smooth=2, held_out={40: 1.2})
+        >>> figure.axes[0].lines[1].get_ydata().tolist()
+        [4.0, 3.0, 1.5, 1.0]
+        >>> plt.close(figure)
     """
     values = _vector(losses, "losses")
     window = max(1, len(values) // 50) if smooth is None else smooth
     if every < 1 or window < 1:
         raise ValueError(f"every and smooth: expected at least 1, got {every} and {window}")
     steps = every * np.arange(1.0, len(values) + 1)
-    figure, ax = axes_for(ax, 5.4, 3.2)
+    figure, ax = axes_for(ax, 4.6, 3.0)
     blue, vermillion = LINE_COLOURS[:2]
     if window == 1:
         ax.plot(steps, values, color=blue, linewidth=1.6, label="training")

@@ -70,9 +70,10 @@ def to_numpy(values: npt.ArrayLike, name: str) -> npt.NDArray[np.float64]:
     Raises:
         TypeError: the values aren't real numbers.
 
-    >>> import torch
-    >>> to_numpy(torch.ones(2, dtype=torch.bfloat16, requires_grad=True), "weights")
-    array([1., 1.])
+    Example:
+        >>> import torch
+        >>> to_numpy(torch.ones(2, dtype=torch.bfloat16, requires_grad=True), "weights")
+        array([1., 1.])
     """
     detach = getattr(values, "detach", None)
     # numpy knows no bfloat16, so a tensor is widened by its own library first.
@@ -87,10 +88,11 @@ def to_numpy(values: npt.ArrayLike, name: str) -> npt.NDArray[np.float64]:
 def axes_for(ax: Axes | None, width: float, height: float) -> tuple[Figure, Axes]:
     """Take the axes that were given, or open a figure of this size in inches around new ones.
 
-    >>> figure, ax = axes_for(None, 4.0, 3.0)
-    >>> ax.figure is figure
-    True
-    >>> plt.close(figure)
+    Example:
+        >>> figure, ax = axes_for(None, 4.0, 3.0)
+        >>> ax.figure is figure
+        True
+        >>> plt.close(figure)
     """
     if ax is None:
         figure, ax = plt.subplots(figsize=(min(width, MAX_WIDTH), height), layout="constrained")

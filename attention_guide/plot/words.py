@@ -32,8 +32,9 @@ def alt_text(
         TypeError: as `heatmap`.
         ValueError: as `heatmap`.
 
-    >>> alt_text([[1.0, 0.0], [0.3, 0.7]], ["a", "b"], mask=[[True, False], [True, True]])
-    'Attention map, 2 queries by 2 keys, 1 cell masked. a: most on 0 (1.00). b: most on 1 (0.70).'
+    Example:
+        >>> alt_text([[0.9, 0.1], [0.3, 0.7]], ["a", "b"])
+        'Attention map, 2 queries by 2 keys. a: most on 0 (0.90). b: most on 1 (0.70).'
     """
     values = _checked_weights(weights, 0.0, 1.0)
     queries, keys = values.shape
@@ -80,12 +81,13 @@ def weights_table(
         TypeError: as `heatmap`.
         ValueError: as `heatmap`.
 
-    >>> print(weights_table([[1.0, 0.0], [0.3, 0.7]], ["a", "b"], ["a", "b"],
-    ...                     mask=[[True, False], [True, True]]))
-    | query | a | b |
-    |---|---:|---:|
-    | a | 1.00 | – |
-    | b | 0.30 | 0.70 |
+    Example:
+        >>> print(weights_table([[1.0, 0.0], [0.3, 0.7]], ["a", "b"], ["a", "b"],
+        ...                     mask=[[True, False], [True, True]]))
+        | query | a | b |
+        |---|---:|---:|
+        | a | 1.00 | – |
+        | b | 0.30 | 0.70 |
     """
     values = _checked_weights(weights, 0.0, 1.0)
     queries, keys = values.shape
