@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Hashable, Iterable
 from typing import Final, NamedTuple
 
 from attention_guide.data.numbers import LANGUAGES, LIMIT
@@ -166,9 +166,9 @@ def gold_links(number: int, source: str, target: str) -> set[tuple[int, int]]:
 
 
 def alignment_error_rate(
-    predicted: Iterable[tuple[int, int]],
-    sure: Iterable[tuple[int, int]],
-    possible: Iterable[tuple[int, int]] | None = None,
+    predicted: Iterable[Hashable],
+    sure: Iterable[Hashable],
+    possible: Iterable[Hashable] | None = None,
 ) -> float:
     """AER = 1 − (|A ∩ S| + |A ∩ P|) / (|A| + |S|): 0 is perfect, 1 is all wrong.
 

@@ -25,6 +25,8 @@ class RecurrentConfig:
         attention: `"additive"` (Bahdanau), or Luong's `"dot"`, `"general"`, `"concat"`.
         dropout: Probability of dropping an entry of the embeddings and of the output.
         pad_id: The id of padding, in source and target.
+        bos_id: The id that starts a target.
+        eos_id: The id that ends one.
 
     Raises:
         ValueError: A size below 1, an unknown attention, or a dropout outside [0, 1).
@@ -37,6 +39,8 @@ class RecurrentConfig:
     attention: str = "additive"
     dropout: float = 0.0
     pad_id: int = 0
+    bos_id: int = 1
+    eos_id: int = 2
 
     def __post_init__(self) -> None:
         """Check every field."""
@@ -175,19 +179,17 @@ class RecurrentSeq2Seq(nn.Module):
         return self.head(self.dropout(outputs)), state
 
     @torch.no_grad()
-    def generate(
-        self, src: Int[Tensor, "B S"], *, bos_id: int = 1, eos_id: int = 2, max_len: int = 64
-    ) -> Int[Tensor, "B T"]:
-        """The likeliest next token, again and again, until every row has ended.
+    def generate(self, src: Int[Tensor, "B S"], *, max_len: int = 64) -> Int[Tensor, "B T"]:
+        """Write targets token by token, each the likeliest after those before it.
+
+        Dropout follows the model's mode: call `eval()` first.
 
         Args:
-            src: Source ids, shape `(B, S)`.
-            bos_id: The id to begin with.
-            eos_id: The id that ends a row.
-            max_len: The longest output, the first id included.
+            src: Source ids, padded on the right, shape `(B, S)`.
+            max_len: Most tokens to write.
 
         Returns:
-            Ids from `bos_id` on, shape `(B, T)`, T ≤ `max_len`; padding after a row's `eos_id`.
+            Ids `(B, T)` without the start symbol; each row up to its `eos_id`, then `pad_id`.
 
         Raises:
             ValueError: `max_len` below 1, or a shape doesn't fit.
@@ -196,15 +198,15 @@ class RecurrentSeq2Seq(nn.Module):
         if max_len < 1:
             raise ValueError(f"max_len: expected at least 1, got {max_len}")
         memory, state = self.encode(src)
-        token = torch.full((src.shape[0], 1), bos_id, dtype=torch.int64, device=src.device)
-        ended = torch.zeros_like(token, dtype=torch.bool)
-        tokens = [token]
-        while len(tokens) < max_len and not bool(ended.all()):
-            logits, state = self.decode(token, memory, src, state, resumed=len(tokens) > 1)
-            token = logits.argmax(dim=-1).masked_fill(ended, self.config.pad_id)
-            ended = ended | (token == eos_id)
-            tokens.append(token)
-        return torch.cat(tokens, dim=1)
+        token = src.new_full((src.shape[0], 1), self.config.bos_id)
+        finished = torch.zeros_like(token, dtype=torch.bool)
+        written: list[Tensor] = []
+        while len(written) < max_len and not bool(finished.all()):
+            logits, state = self.decode(token, memory, src, state, resumed=bool(written))
+            token = logits.argmax(dim=-1).masked_fill(finished, self.config.pad_id)
+            finished = finished | (token == self.config.eos_id)
+            written.append(token)
+        return torch.cat(written, dim=1)
 
     def _source_mask(self, src: Tensor) -> Bool[Tensor, "B 1 1 S"]:
         return (src != self.config.pad_id)[:, None, None]

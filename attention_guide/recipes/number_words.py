@@ -1,0 +1,444 @@
+"""Train the models of chapter 28, *Translating number words*, and write down what they do.
+
+    python -m attention_guide.recipes.number_words            # everything
+    python -m attention_guide.recipes.number_words gru        # one row of the ledger
+
+Every row trains one model a seed. Row by row, the ledger `number-words` gets exact match and
+BLEU in each direction, agreement with the gold alignment, times and energy; the first seed of
+some rows leaves a checkpoint and its card.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Final
+
+import torch
+from torch import nn
+
+from attention_guide.checkpoints.own import WEIGHTS, rounded, save_own
+from attention_guide.data.numbers import (
+    LIMIT,
+    Pair,
+    draw_numbers,
+    number_pairs,
+    number_vocabulary,
+    number_words,
+    split_number,
+)
+from attention_guide.models.rnn import RecurrentConfig, RecurrentSeq2Seq
+from attention_guide.models.seq2seq import Transformer, TransformerConfig
+from attention_guide.recipes.bpe import apply_merges, learn_merges
+from attention_guide.recipes.cards import model_card
+from attention_guide.recipes.ledger import RESULTS, make_row, write_row
+from attention_guide.recipes.translation import (
+    alignment_scores,
+    attention_maps,
+    by_direction,
+    encode_pairs,
+    score,
+)
+from attention_guide.text import PairBatches, Vocabulary
+from attention_guide.train import History, cosine, fit, teacher_forcing
+from attention_guide.train.meter import EnergyMeter
+
+LEDGER: Final = "number-words"
+Split = Callable[[str, str], list[str]]
+
+
+@dataclass(frozen=True)
+class Setting:
+    """One row: which model, on which numbers, tested on which.
+
+    Attributes:
+        what: One sentence for the ledger.
+        family: `"transformer"` or `"recurrent"`.
+        n_train: Training numbers, each in all six directions.
+        train: Which numbers it may train on (and is tested on as held-out).
+        tests: Further test sets: name to (which numbers, how many).
+        merges: Cut German by this many byte-pair merges, not into morphemes.
+        checkpoint: Name under which the first seed's weights are kept.
+        steps: Optimiser steps.
+        batch_size: Pairs a step.
+        rate: Peak learning rate of AdamW; linear warm-up over a tenth, then cosine to 0.
+        n_test: Held-out numbers.
+    """
+
+    what: str
+    family: str
+    n_train: int = 5000
+    train: str = "all"
+    tests: tuple[tuple[str, int], ...] = ()
+    merges: int | None = None
+    checkpoint: str | None = None
+    steps: int = 1000
+    batch_size: int = 64
+    rate: float = 3e-3
+    n_test: int = 500
+
+
+# The side questions need no last per mille, and every step costs electricity.
+SIDE: Final = 600
+ABOVE: Final = (("above", 100), ("round above", 100))
+SETTINGS: Final = {
+    "transformer": Setting(
+        "Transformer, 5,000 training numbers below a million.",
+        "transformer",
+        tests=(("sparse", 200),),
+        checkpoint="number-words-transformer",
+    ),
+    "gru": Setting(
+        "Recurrent encoder-decoder with Bahdanau attention, same numbers, same steps.",
+        "recurrent",
+        tests=(("sparse", 200),),
+        checkpoint="number-words-gru",
+    ),
+    "transformer-300": Setting(
+        "Transformer, 300 training numbers.", "transformer", n_train=300, steps=SIDE, n_test=200
+    ),
+    "gru-300": Setting(
+        "Recurrent model, 300 training numbers.", "recurrent", n_train=300, steps=SIDE, n_test=200
+    ),
+    "transformer-below": Setting(
+        "Transformer, 5,000 training numbers below 100,000, tested above as well.",
+        "transformer",
+        train="below",
+        tests=ABOVE,
+        checkpoint="number-words-below-100000",
+        steps=SIDE,
+        n_test=200,
+    ),
+    "gru-below": Setting(
+        "Recurrent model, 5,000 training numbers below 100,000, tested above as well.",
+        "recurrent",
+        train="below",
+        tests=ABOVE,
+        steps=SIDE,
+        n_test=200,
+    ),
+    "transformer-four": Setting(
+        "Transformer, 5,000 training numbers with at most four digits that aren't 0.",
+        "transformer",
+        train="four",
+        tests=(("five", 100), ("six", 100)),
+        steps=SIDE,
+        n_test=200,
+    ),
+    "gru-four": Setting(
+        "Recurrent model, 5,000 training numbers with at most four digits that aren't 0.",
+        "recurrent",
+        train="four",
+        tests=(("five", 100), ("six", 100)),
+        steps=SIDE,
+        n_test=200,
+    ),
+    "transformer-bpe": Setting(
+        "Transformer, German cut by byte-pair merges into as many kinds of pieces as morphemes.",
+        "transformer",
+        merges=18,
+        steps=SIDE,
+        n_test=200,
+    ),
+}
+
+
+def _nonzero(number: int) -> int:
+    return len(str(number)) - str(number).count("0")
+
+
+POOLS: Final[dict[str, Callable[[int], bool]]] = {
+    "all": lambda number: True,
+    "below": lambda number: number < 100_000,
+    "above": lambda number: number >= 100_000,
+    "round above": lambda number: number >= 100_000 and number % 1000 == 0,
+    "four": lambda number: _nonzero(number) <= 4,
+    "five": lambda number: _nonzero(number) == 5,
+    "six": lambda number: _nonzero(number) == 6,
+    "sparse": lambda number: number >= 1000 and _nonzero(number) <= 2,
+}
+
+
+def draw_from(pool: str, n: int, *, seed: int, exclude: Sequence[int] = ()) -> list[int]:
+    """Draw `n` different numbers of a pool, uniformly.
+
+    Args:
+        pool: One of `POOLS`.
+        n: How many.
+        seed: Seed of the draw.
+        exclude: Numbers that may not be drawn.
+
+    Returns:
+        The numbers.
+
+    Raises:
+        ValueError: The pool has fewer than `n`.
+
+    Example:
+        >>> draw_from("sparse", 3, seed=0) == draw_from("sparse", 3, seed=0)
+        True
+    """
+    shuffled = draw_numbers(LIMIT - len(set(exclude)), seed=seed, exclude=exclude)
+    chosen = [number for number in shuffled if POOLS[pool](number)][:n]
+    if len(chosen) < n:
+        raise ValueError(f"n: expected at most {len(chosen)} for pool {pool!r}, got {n}")
+    return chosen
+
+
+def make_model(family: str, vocabulary: Vocabulary) -> nn.Module:
+    """The chapter's two models, of 0.24 million parameters each.
+
+    Args:
+        family: `"transformer"` or `"recurrent"`.
+        vocabulary: The vocabulary of source and target.
+
+    Returns:
+        A new model.
+
+    Raises:
+        ValueError: Another family.
+
+    Example:
+        >>> model = make_model("transformer", number_vocabulary())
+        >>> sum(p.numel() for p in model.parameters())
+        239936
+    """
+    size = len(vocabulary)
+    if family == "transformer":
+        return Transformer(
+            TransformerConfig(
+                size,
+                size,
+                d_model=64,
+                n_heads=4,
+                d_ff=256,
+                n_layers=2,
+                dropout=0.0,
+                norm_first=True,
+                tie_weights="all",
+                max_len=64,
+            )
+        )
+    if family == "recurrent":
+        return RecurrentSeq2Seq(RecurrentConfig(size, size, d_model=80, d_embed=64))
+    raise ValueError(f"family: expected 'transformer' or 'recurrent', got {family!r}")
+
+
+def train_model(
+    model: nn.Module,
+    vocabulary: Vocabulary,
+    pairs: Sequence[Pair],
+    setting: Setting,
+    *,
+    seed: int,
+    evaluate: Callable[[nn.Module], dict[str, float]] | None = None,
+    progress: bool = False,
+) -> History:
+    """Train as the chapter does: teacher forcing, AdamW, warm-up and cosine, clipping at 1.
+
+    Args:
+        model: From `make_model`; trained in place.
+        vocabulary: Its vocabulary.
+        pairs: What to train on.
+        setting: Steps, batch size and rate.
+        seed: Seed of the order of the data.
+        evaluate: Measured ten times on the way.
+        progress: Whether to show a bar on standard error.
+
+    Returns:
+        The history.
+    """
+    batches = PairBatches(*encode_pairs(pairs, vocabulary), setting.batch_size, seed=seed)
+    return fit(
+        model,
+        batches,
+        teacher_forcing(pad_id=vocabulary.pad_id),
+        steps=setting.steps,
+        optimizer=torch.optim.AdamW(model.parameters(), lr=setting.rate, weight_decay=0.01),
+        schedule=cosine(setting.steps // 10, setting.steps + 1),
+        evaluate=evaluate,
+        evaluate_every=max(1, setting.steps // 10) if evaluate else None,
+        progress=progress,
+    )
+
+
+def german_merges(numbers: Sequence[int], n: int) -> Split:
+    """A `split` for `number_pairs` that cuts German by merges learned from these numbers.
+
+    Args:
+        numbers: The training numbers.
+        n: How many merges.
+
+    Returns:
+        The function; English and French are cut as ever.
+    """
+    merges = learn_merges([number_words(number, "de") for number in numbers], n)
+
+    def split(text: str, language: str) -> list[str]:
+        return apply_merges(text, merges) if language == "de" else split_number(text, language)
+
+    return split
+
+
+def run_seed(setting: Setting, seed: int) -> dict[str, Any]:
+    """Train and test one seed: metrics, curves, times, model and vocabulary.
+
+    Args:
+        setting: The row's setting.
+        seed: Of the numbers drawn, the weights and the order.
+
+    Returns:
+        `metrics`, `curves`, `meter`, `model`, `vocabulary` and the test `pairs` by set.
+    """
+    torch.manual_seed(seed)
+    train = draw_from(setting.train, setting.n_train, seed=seed)
+    split = split_number if setting.merges is None else german_merges(train, setting.merges)
+    tests = {}
+    for name, n in (("", setting.n_test), *setting.tests):
+        drawn = draw_from(name or setting.train, n, seed=1000 + seed, exclude=train)
+        tests[name] = number_pairs(drawn, split=split)
+    pairs = number_pairs(train, split=split)
+    vocabulary = _vocabulary(setting, pairs)
+    model = make_model(setting.family, vocabulary)
+    probe = tests[""][:120]
+    with EnergyMeter() as meter:
+        history = train_model(
+            model,
+            vocabulary,
+            pairs,
+            setting,
+            seed=seed,
+            evaluate=lambda m: score(m, vocabulary, probe, with_bleu=False),  # type: ignore[arg-type]
+            progress=sys.stderr.isatty(),
+        )
+    # What is shipped is what is measured: the weights as fp16 can hold them.
+    model.load_state_dict({key: value.float() for key, value in rounded(model).items()})
+    metrics = {"parameters": float(sum(p.numel() for p in model.parameters()))}
+    for name, test in tests.items():
+        prefix = f"{name}: " if name else ""
+        scores = score(model, vocabulary, test, with_bleu=not name)  # type: ignore[arg-type]
+        metrics |= {f"{prefix}{key}": value for key, value in scores.items()}
+    if setting.merges is None:
+        metrics |= _alignment_metrics(model, vocabulary, tests[""])
+    curves = {
+        "loss": [[i + 1, value] for i, value in enumerate(history.loss) if i % 10 == 9],
+        "exact match": [[e["step"], e["exact match"]] for e in history.evaluations],
+    }
+    return {
+        "metrics": metrics,
+        "curves": curves,
+        "meter": meter,
+        "model": model,
+        "vocabulary": vocabulary,
+    }
+
+
+def run_row(
+    row_id: str,
+    setting: Setting,
+    seeds: Sequence[int],
+    *,
+    results: Path = RESULTS,
+    weights: Path = WEIGHTS,
+    command: str = "",
+) -> None:
+    """Run every seed of a row, keep the first one's weights, write the row.
+
+    Args:
+        row_id: The row's name.
+        setting: Its setting.
+        seeds: The seeds.
+        results: Folder of the ledger.
+        weights: Folder of the checkpoints.
+        command: What was typed.
+    """
+    runs = []
+    for seed in seeds:
+        runs.append(run_seed(setting, seed))
+        metrics, meter = runs[-1]["metrics"], runs[-1]["meter"]
+        print(
+            f"{row_id} seed {seed}: exact match {metrics['exact match']:.4f}, "
+            f"{meter.wall_seconds:.0f} s ({meter.cpu_seconds:.0f} s CPU)",
+            flush=True,
+        )
+    row = make_row(
+        row_id,
+        what=setting.what,
+        command=command or f"python -m attention_guide.recipes.number_words {row_id}",
+        seeds=seeds,
+        settings={key: value for key, value in vars(setting).items() if key != "what"},
+        metrics={key: [run["metrics"][key] for run in runs] for key in runs[0]["metrics"]},
+        curves={key: [run["curves"][key] for run in runs] for key in runs[0]["curves"]},
+        wall_seconds=[run["meter"].wall_seconds for run in runs],
+        cpu_seconds=[run["meter"].cpu_seconds for run in runs],
+    )
+    if setting.checkpoint:
+        notes = {"command": row.command, "seed": seeds[0], "steps": setting.steps, "date": row.date}
+        save_own(
+            setting.checkpoint,
+            runs[0]["model"],
+            runs[0]["vocabulary"],
+            training=notes,
+            card=model_card(setting.checkpoint, row),
+            folder=weights,
+        )
+    write_row(LEDGER, row, folder=results)
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Read the command line and run the rows asked for.
+
+    Args:
+        arguments: By default those that the program was started with.
+    """
+    parser = argparse.ArgumentParser(prog="python -m attention_guide.recipes.number_words")
+    parser.add_argument("rows", nargs="*", help=f"any of: {', '.join(SETTINGS)}; default: all")
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
+    parser.add_argument("--threads", type=int, default=1, help="threads that torch may use")
+    parser.add_argument("--steps", type=int, help="steps in place of the row's own")
+    parser.add_argument("--numbers", type=int, help="training and test numbers, for a try")
+    parser.add_argument("--into", type=Path, help="write here, not into the package")
+    options = parser.parse_args(arguments)
+    unknown = set(options.rows) - SETTINGS.keys()
+    if unknown:
+        parser.error(f"unknown rows: {', '.join(sorted(unknown))}")
+    if (options.steps or options.numbers) and options.into is None:
+        parser.error("--steps and --numbers are for trials: they need --into FOLDER")
+    torch.set_num_threads(options.threads)
+    for row_id in options.rows or SETTINGS:
+        setting = SETTINGS[row_id]
+        if options.steps:
+            setting = replace(setting, steps=options.steps)
+        if options.numbers:
+            n = options.numbers
+            tests = tuple((name, n) for name, _ in setting.tests)
+            setting = replace(setting, n_train=n, n_test=n, tests=tests)
+        folders = {"results": options.into, "weights": options.into} if options.into else {}
+        run_row(row_id, setting, options.seeds, **folders)
+
+
+def _vocabulary(setting: Setting, pairs: Sequence[Pair]) -> Vocabulary:
+    if setting.merges is None:
+        return number_vocabulary()
+    pieces = {piece for pair in pairs for piece in (*pair.source, *pair.target)}
+    return Vocabulary(sorted(pieces), unknown=True)
+
+
+def _alignment_metrics(
+    model: nn.Module, vocabulary: Vocabulary, pairs: Sequence[Pair]
+) -> dict[str, float]:
+    metrics = {}
+    for direction, chosen in by_direction(pairs):
+        these = [pairs[i] for i in chosen]
+        for layer, maps in enumerate(attention_maps(model, vocabulary, these).values(), start=1):
+            for reading, shift in (("predicted", 0), ("input", 1)):
+                for key, value in alignment_scores(maps, these, shift=shift).items():
+                    metrics[f"{key}/layer {layer}/{direction}/{reading}"] = value
+    return metrics
+
+
+if __name__ == "__main__":
+    main()
