@@ -23,9 +23,11 @@ sys.path.insert(0, str(ROOT))
 from book import downloads, labs, press  # noqa: E402  (MkDocs loads hooks without the repository on the path)
 from book.build import OFFLINE, PDF  # noqa: E402
 from book.chapters import DOCS  # noqa: E402
+from book.markdown import labs as notebook_html  # noqa: E402
 
 if TYPE_CHECKING:
     from mkdocs.config.defaults import MkDocsConfig
+    from mkdocs.structure.pages import Page
 
 _results: dict[Path, press.PageResult] = {}
 _labs: dict[Path, Path] = {}
@@ -73,6 +75,14 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
         if source.exists() and not config.extra.get("offline"):
             _add(files, config, f"downloads/{source.name}", source)
     return files
+
+
+@event_priority(-50)  # after mkdocs-jupyter has rendered the notebook
+def on_page_content(html: str, page: Page, config: MkDocsConfig, files: Files) -> str:
+    """Set the formulas of labs, and drop what their template would fetch from other hosts."""
+    if not page.file.src_uri.endswith(".ipynb"):
+        return html
+    return notebook_html.clean(html, f"docs/{page.file.src_uri}")
 
 
 def _add(files: Files, config: MkDocsConfig, uri: str, source: Path) -> None:

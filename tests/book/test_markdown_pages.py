@@ -118,3 +118,17 @@ def test_outputs_are_labelled_and_not_copied(book: LittleBook) -> None:
     assert {"output", "highlight", "no-copy"} <= set(output.get("class").split())
     assert output.get("aria-label") == "Output"
     assert "no-copy" not in code.get("class")
+
+
+@pytest.mark.parametrize("indent", ["", "    "])
+def test_bare_examples_of_docstrings_become_code(book: LittleBook, indent: str) -> None:
+    lines = ["Text.", "", ">>> x = 1", ">>> x", "1", "", "More.", "", ">>> x + 1", "2"]
+    prefix = '!!! note "Example"\n' if indent else ""
+    tree = book.tree(prefix + "\n".join(indent + line if line else "" for line in lines))
+    assert [c.text_content() for c in tree.xpath("//code")] == [">>> x = 1\n>>> x\n1\n", ">>> x + 1\n2\n"]
+    assert not tree.xpath("//blockquote")
+
+
+def test_prompts_inside_fences_stay_as_they_are(book: LittleBook) -> None:
+    codes = book.tree("```pycon\n>>> 1\n1\n\n>>> 2\n2\n```\n\nText.").xpath("//code")
+    assert [c.text_content() for c in codes] == [">>> 1\n1\n\n>>> 2\n2\n"]

@@ -1,0 +1,58 @@
+"""Labs keep their cells and lose the template's scripts and foreign addresses."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import nbformat
+import pytest
+from lxml import html
+from mkdocs_jupyter.convert import nb2html
+
+from book.markdown import PageError
+from book.markdown.labs import clean
+
+
+def rendered(tmp_path: Path, *markdown: str, code: str = "x = 1") -> str:
+    v4 = nbformat.v4
+    cells = [v4.new_markdown_cell(text) for text in markdown]
+    output = v4.new_output("stream", name="stdout", text="costs $5 and $10\n")
+    cells.append(v4.new_code_cell(code, execution_count=1, outputs=[output]))
+    for number, cell in enumerate(cells):
+        cell.id = f"cell-{number}"
+    path = tmp_path / "lab.ipynb"
+    nbformat.write(v4.new_notebook(cells=cells), path)
+    return nb2html(str(path), execute=False)
+
+
+def test_formulas_are_set_and_nothing_foreign_stays(tmp_path: Path) -> None:
+    raw = rendered(tmp_path, "# A\n\nWidth $d_k$ of **all $x$** and\n\n$$\na < b\n$$\n\n`$y$`")
+    page = clean(raw, "docs/labs/lab.ipynb")
+    tree = html.fragment_fromstring(page)
+    assert len(tree.xpath("//*[contains(@class, 'arithmatex')]")) == 3
+    assert len(tree.xpath("//*[contains(@class, 'equation')]")) == 1
+    assert "<code>$y$</code>" in page
+    assert "costs $5 and $10" in page
+    assert "http://" not in page.replace("http://www.w3.org", "")
+    assert "https://" not in page
+    assert not tree.xpath("//script | //style")
+    assert len(page) < 20_000 < len(raw)
+
+
+def test_code_cells_look_like_the_books_code(tmp_path: Path) -> None:
+    code = 'def f(x):\n    return f"{x}"'
+    tree = html.fragment_fromstring(clean(rendered(tmp_path, code=code), "lab"))
+    cells = tree.xpath("//div[@class='highlight']/pre/code")
+    assert [cell.text_content().strip() for cell in cells] == [code]
+
+
+def test_a_bad_formula_in_a_lab_fails(tmp_path: Path) -> None:
+    with pytest.raises(PageError, match=r"docs/labs/x\.ipynb: formula .*Undefined control"):
+        clean(rendered(tmp_path, "An $\\undefined$ one"), "docs/labs/x.ipynb")
+
+
+def test_an_image_without_a_text_fails() -> None:
+    with pytest.raises(PageError, match="without `alt`"):
+        clean('<div class="jupyter-wrapper"><img src="data:,"></div>', "lab")
+    with pytest.raises(PageError, match="template has changed"):
+        clean("<div></div>", "lab")
