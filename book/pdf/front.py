@@ -1,0 +1,142 @@
+"""Cover, imprint and contents."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from dataclasses import dataclass
+from importlib import metadata
+
+from lxml import html
+from lxml.html import HtmlElement
+
+from book.chapters import ROOT
+from book.pdf.article import text_of
+
+TITLE = "The Attention Guide"
+SUBTITLE = "Attention and transformers, with every line run and every figure computed"
+
+
+@dataclass(frozen=True)
+class About:
+    """The facts that the cover and the imprint state."""
+
+    version: str
+    commit: str
+    torch: str
+    numpy: str
+    site_url: str | None
+
+    @classmethod
+    def of_this_build(cls) -> About:
+        """Facts of the environment and the repository that build the PDF."""
+        return cls(
+            version=metadata.version("attention-guide"),
+            commit=_commit(),
+            torch=metadata.version("torch").split("+")[0],
+            numpy=metadata.version("numpy"),
+            site_url=os.environ.get("ATTENTION_GUIDE_SITE_URL") or None,
+        )
+
+
+def _commit() -> str:
+    if "ATTENTION_GUIDE_COMMIT" in os.environ:
+        return os.environ["ATTENTION_GUIDE_COMMIT"][:9]
+    command = ["git", "rev-parse", "--short=9", "HEAD"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    return done.stdout.strip()
+
+
+def document(about: About, figure: HtmlElement | None) -> HtmlElement:
+    """An HTML document with its metadata, cover and imprint."""
+    root = html.Element("html", {"lang": "en-GB"})
+    head = html.etree.SubElement(root, "head")
+    html.etree.SubElement(head, "meta", {"charset": "utf-8"})
+    html.etree.SubElement(head, "title").text = TITLE
+    for name, content in {
+        "author": "The Attention Guide contributors",
+        "description": SUBTITLE,
+        "keywords": "attention, transformer, deep learning, PyTorch",
+        "generator": "The Attention Guide's press",
+    }.items():
+        html.etree.SubElement(head, "meta", {"name": name, "content": content})
+    body = html.etree.SubElement(root, "body")
+    body.append(_cover(about, figure))
+    body.append(_imprint(about))
+    return root
+
+
+def _cover(about: About, figure: HtmlElement | None) -> HtmlElement:
+    cover = html.Element("section", {"class": "cover"})
+    html.etree.SubElement(cover, "p", {"class": "cover-title"}).text = TITLE
+    html.etree.SubElement(cover, "p", {"class": "cover-subtitle"}).text = SUBTITLE
+    if figure is not None:
+        cover.append(figure)
+    html.etree.SubElement(cover, "p", {"class": "cover-edition"}).text = f"Edition {about.version}"
+    return cover
+
+
+def _imprint(about: About) -> HtmlElement:
+    imprint = html.Element("section", {"class": "imprint"})
+    commit = f" from commit {about.commit}" if about.commit else ""
+    where = f" ({about.site_url})" if about.site_url else ""
+    for text in (
+        f"{TITLE}, edition {about.version}, built{commit} with torch {about.torch} and "
+        f"numpy {about.numpy}.",
+        "Every Python block in this book was run, from top to bottom of its page, to make this "
+        "file: outputs and figures are those of the run.",
+        f"The site{where} has the same text with the notebook and the script of each chapter, "
+        "the labs, and the source code of the package. Solutions to the exercises and answers "
+        "to the quizzes stand at the end of this edition.",
+        "Text and figures: Creative Commons Attribution 4.0 International (CC BY 4.0). "
+        "Code: MIT licence.",
+        "Set in Source Serif 4, Source Sans 3 and Source Code Pro; formulas by KaTeX.",
+    ):
+        html.etree.SubElement(imprint, "p").text = text
+    return imprint
+
+
+def contents(parts: list[tuple[str, str | None, str, list[HtmlElement]]]) -> HtmlElement:
+    """The table of contents: parts, chapters and their sections, each with its page."""
+    whole = html.Element("section", {"class": "contents", "id": "contents"})
+    html.etree.SubElement(whole, "h1", {"data-label": "Contents"}).text = "Contents"
+    for title, number, name, sections in parts:
+        line = html.etree.SubElement(whole, "p", {"class": "contents-part"})
+        link = html.etree.SubElement(line, "a", {"href": f"#{name}"})
+        link.text = f"Part {number}: {title}" if number else title
+        whole.append(listing(sections, deep=True))
+    return whole
+
+
+def listing(sections: list[HtmlElement], *, deep: bool) -> HtmlElement:
+    """Chapters as a list of links; `deep` adds the sections of each."""
+    chapters = html.Element("ul", {"class": "contents-chapters"})
+    for section in sections:
+        item = html.etree.SubElement(chapters, "li")
+        heading = next(section.iter("h1"))
+        item.append(_line(section.get("id") or "", heading))
+        inner = [h for h in section.iter("h2") if h.get("id") or _section_id(h)]
+        if deep and inner and "reference" not in (section.get("class") or "").split():
+            below = html.etree.SubElement(item, "ul", {"class": "contents-sections"})
+            for h2 in inner:
+                entry = html.etree.SubElement(below, "li")
+                entry.append(_line(h2.get("id") or _section_id(h2), h2))
+    return chapters
+
+
+def _section_id(heading: HtmlElement) -> str:
+    parent = heading.getparent()
+    return (parent.get("id") or "") if parent is not None and parent.tag == "section" else ""
+
+
+def _line(anchor: str, heading: HtmlElement) -> HtmlElement:
+    link = html.Element("a", {"href": f"#{anchor}"})
+    number = heading.find("span[@class='chapter-number']")
+    label = heading.get("data-label") or text_of(heading)
+    if number is not None and number.text:
+        mark = html.etree.SubElement(link, "span", {"class": "contents-number"})
+        mark.text = number.text
+        mark.tail = label.removeprefix(f"{number.text}. ").removeprefix(number.text).strip()
+    else:
+        link.text = label
+    return link
