@@ -233,6 +233,8 @@ def _sdpa(
     if bias is not None:
         extra = bias.to(q.dtype)
         extra = extra if allowed is None else extra.masked_fill(~allowed, float("-inf"))
+    if extra is not None and extra.ndim < 2:
+        extra = extra.expand(t, s)  # torch broadcasts the axes in front, but wants these two
     if extra is None and not square and heads != groups:
         # Without a mask all rows are alike: the heads of a group become further queries.
         folded = F.scaled_dot_product_attention(
