@@ -37,7 +37,9 @@ from attention_guide.layers.moe import (
 )
 from attention_guide.layers.norm import LayerNorm, RMSNorm, layer_norm, rms_norm
 from attention_guide.layers.positions import (
+    AlibiBias,
     LearnedPositions,
+    RelativeBias,
     RotaryPositions,
     SinusoidalPositions,
 )
@@ -50,6 +52,7 @@ from attention_guide.layers.recurrent import (
 
 __all__ = [
     "AdditiveAttention",
+    "AlibiBias",
     "BahdanauDecoder",
     "BetaGate",
     "BlockCache",
@@ -76,6 +79,7 @@ __all__ = [
     "PostNorm",
     "PreNorm",
     "RMSNorm",
+    "RelativeBias",
     "RotaryPositions",
     "Routing",
     "SandwichNorm",

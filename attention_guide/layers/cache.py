@@ -82,7 +82,10 @@ class KVCache:
             ValueError: No room, or another batch, head or width than before.
             RuntimeError: The tensors want gradients.
         """
-        return self._keys.append("k", k), self._values.append("v", v)
+        # Both before either: a refused update leaves the cache as it was.
+        self._keys.check("k", k)
+        self._values.check("v", v)
+        return self._keys.append(k), self._values.append(v)
 
     def mask(self, t: int) -> None:
         """Nothing to add to a causal mask."""
@@ -227,7 +230,9 @@ class LatentCache:
             ValueError: No room, or another batch or width than before.
             RuntimeError: The tensors want gradients.
         """
-        return self._latents.append("latent", latent), self._rope_keys.append("rope_key", rope_key)
+        self._latents.check("latent", latent)
+        self._rope_keys.check("rope_key", rope_key)
+        return self._latents.append(latent), self._rope_keys.append(rope_key)
 
     def crop(self, length: int) -> None:
         """Forget all but the first `length` tokens."""
@@ -303,17 +308,20 @@ class _Buffer:
     def n_bytes(self) -> int:
         return 0 if self._data is None else self._data.numel() * self._data.element_size()
 
-    def append(self, name: str, x: Tensor) -> Tensor:
+    def check(self, name: str, x: Tensor) -> None:
         _check_no_grad(name, x)
-        if self._data is None:
-            self._data = x.new_empty(*x.shape[:-2], self.max_len, x.shape[-1])
-        _check_same(name, x, self._data)
+        if self._data is not None:
+            _check_same(name, x, self._data)
         end = self.length + x.shape[-2]
         if end > self.max_len:
             raise ValueError(f"{name}: the cache has room for {self.max_len} tokens; got {end}")
-        self._data[..., self.length : end, :] = x
-        self.length = end
-        return self._data[..., :end, :]
+
+    def append(self, x: Tensor) -> Tensor:
+        if self._data is None:
+            self._data = x.new_empty(*x.shape[:-2], self.max_len, x.shape[-1])
+        start, self.length = self.length, self.length + x.shape[-2]
+        self._data[..., start : self.length, :] = x
+        return self._data[..., : self.length, :]
 
     def crop(self, length: int) -> None:
         if not 0 <= length <= self.length:

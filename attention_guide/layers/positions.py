@@ -6,7 +6,14 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from attention_guide.functional import Pairing, apply_rope, rope_tables, sinusoidal
+from attention_guide.functional import (
+    Pairing,
+    alibi_slopes,
+    apply_rope,
+    rope_tables,
+    sinusoidal,
+    t5_buckets,
+)
 from attention_guide.layers._check import check_sequence
 
 
@@ -138,6 +145,78 @@ class RotaryPositions(nn.Module):
         # As in SinusoidalPositions: made anew, not cast.
         self.cos, self.sin = self._tables(self.cos.dtype, self.cos.device)
         return self
+
+
+class AlibiBias(nn.Module):
+    r"""ALiBi, $-m_h \, |i - j|$: what `MultiHeadAttention(position_bias=...)` takes.
+
+    Args:
+        n_heads: Heads H, each with its own slope; nothing is learned.
+
+    Source:
+        Press, Smith and Lewis, "Train Short, Test Long", ICLR 2022, arXiv:2108.12409, section 3.
+
+    Example:
+        >>> AlibiBias(1)(torch.arange(2), torch.arange(3))[0]
+        tensor([[-0.0000, -0.0039, -0.0078],
+                [-0.0039, -0.0000, -0.0039]])
+    """
+
+    slopes: Tensor
+
+    def __init__(self, n_heads: int) -> None:
+        super().__init__()
+        self.register_buffer("slopes", alibi_slopes(n_heads), persistent=False)
+
+    def forward(
+        self, queries: Int[Tensor, " T"], keys: Int[Tensor, " S"]
+    ) -> Float[Tensor, "H T S"]:
+        """The bias between query positions `(T,)` and key positions `(S,)`."""
+        distance = (queries[:, None] - keys).abs().to(self.slopes.dtype)
+        return -self.slopes[:, None, None] * distance
+
+
+class RelativeBias(nn.Module):
+    r"""T5's relative bias, $b_{h, \text{bucket}(j - i)}$ learned and added to the scores.
+
+    One module serves all layers of a stack, as in T5, which also leaves the scores unscaled:
+    `MultiHeadAttention(..., position_bias=bias, scale=1.0)`.
+
+    Args:
+        n_heads: Heads H.
+        n_buckets: Buckets, near distances one each, far ones logarithmically.
+        max_distance: From here on everything shares the last bucket.
+        causal: The decoder's form: all buckets for the past.
+
+    Source:
+        Raffel et al., "Exploring the Limits of Transfer Learning with a Unified Text-to-Text
+        Transformer", JMLR 2020, arXiv:1910.10683, section 2.1.
+
+    Example:
+        >>> RelativeBias(2)(torch.arange(3), torch.arange(5)).shape
+        torch.Size([2, 3, 5])
+    """
+
+    def __init__(
+        self, n_heads: int, *, n_buckets: int = 32, max_distance: int = 128, causal: bool = False
+    ) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.empty(n_buckets, n_heads))
+        nn.init.normal_(self.weight, std=0.02)
+        self.max_distance = max_distance
+        self.causal = causal
+
+    def forward(
+        self, queries: Int[Tensor, " T"], keys: Int[Tensor, " S"]
+    ) -> Float[Tensor, "H T S"]:
+        """The bias between query positions `(T,)` and key positions `(S,)`."""
+        buckets = t5_buckets(
+            keys - queries[:, None],
+            n_buckets=self.weight.shape[0],
+            max_distance=self.max_distance,
+            causal=self.causal,
+        )
+        return self.weight[buckets].permute(2, 0, 1)
 
 
 def _rows(table: Tensor, x: Tensor, offset: int) -> Tensor:
