@@ -58,7 +58,7 @@ def curves(
         ValueError: no series or more than seven, a length differs from that of `x`, or a band has
             no curve of its name.
 
-    Example:
+    Examples:
         >>> import matplotlib.pyplot as plt
         >>> figure = curves({"train": [3.0, 2.0, 1.5], "held out": [3.1, 2.4, 2.2]},
         ...                 x_label="epoch", y_label="loss (nats)")
@@ -126,7 +126,7 @@ def loss_curve(
         TypeError: the losses aren't real numbers.
         ValueError: `losses` isn't a vector of at least one, or `every` or `smooth` is below 1.
 
-    Example:
+    Examples:
         >>> import matplotlib.pyplot as plt
         >>> figure = loss_curve([4.0, 2.0, 1.0, 1.0], every=10, smooth=2, held_out={40: 1.2})
         >>> figure.axes[0].lines[1].get_ydata().tolist()

@@ -74,7 +74,7 @@ def heatmap(
         ValueError: a shape or a count of tokens doesn't fit, a weight is NaN or outside
             `vmin..vmax`, or a forbidden cell has weight (hatching would hide a leak).
 
-    Example:
+    Examples:
         >>> figure = heatmap([[1.0, 0.0], [0.3, 0.7]], ["a", "b"], ["a", "b"],
         ...                  mask=[[True, False], [True, True]])
         >>> [label.get_text() for label in figure.axes[0].get_yticklabels()]
@@ -130,7 +130,7 @@ def heads(
         TypeError: as `heatmap`.
         ValueError: as `heatmap`, or `weights` isn't `(H, T, S)`, or `titles` doesn't have H items.
 
-    Example:
+    Examples:
         >>> figure = heads([[[1.0, 0.0]], [[0.5, 0.5]]], ["a"], ["a", "b"])
         >>> [ax.get_title() for ax in figure.axes[:2]]
         ['head 0', 'head 1']

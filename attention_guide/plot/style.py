@@ -70,7 +70,7 @@ def to_numpy(values: npt.ArrayLike, name: str) -> npt.NDArray[np.float64]:
     Raises:
         TypeError: the values aren't real numbers.
 
-    Example:
+    Examples:
         >>> import torch
         >>> to_numpy(torch.ones(2, dtype=torch.bfloat16, requires_grad=True), "weights")
         array([1., 1.])
@@ -88,7 +88,7 @@ def to_numpy(values: npt.ArrayLike, name: str) -> npt.NDArray[np.float64]:
 def axes_for(ax: Axes | None, width: float, height: float) -> tuple[Figure, Axes]:
     """Take the axes that were given, or open a figure of this size in inches around new ones.
 
-    Example:
+    Examples:
         >>> figure, ax = axes_for(None, 4.0, 3.0)
         >>> ax.figure is figure
         True

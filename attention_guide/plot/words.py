@@ -32,7 +32,7 @@ def alt_text(
         TypeError: as `heatmap`.
         ValueError: as `heatmap`.
 
-    Example:
+    Examples:
         >>> alt_text([[0.9, 0.1], [0.3, 0.7]], ["a", "b"])
         'Attention map, 2 queries by 2 keys. a: most on 0 (0.90). b: most on 1 (0.70).'
     """
@@ -81,7 +81,7 @@ def weights_table(
         TypeError: as `heatmap`.
         ValueError: as `heatmap`.
 
-    Example:
+    Examples:
         >>> print(weights_table([[1.0, 0.0], [0.3, 0.7]], ["a", "b"], ["a", "b"],
         ...                     mask=[[True, False], [True, True]]))
         | query | a | b |
