@@ -195,7 +195,7 @@ class _AttentiveDecoder(nn.Module):
         self, inputs: Tensor, memory: Tensor, state: Tensor | None, mask: Tensor | None
     ) -> int:
         check_sequence("inputs", inputs, self.d_input)
-        check_sequence("memory", memory, self.d_memory, "B, S, M")
+        check_sequence("memory", memory, self.d_memory, "B S M")
         batch, positions = memory.shape[0], memory.shape[1]
         if inputs.shape[0] != batch or inputs.shape[1] == 0:
             raise ValueError(

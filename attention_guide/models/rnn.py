@@ -133,7 +133,7 @@ class RecurrentSeq2Seq(nn.Module):
             ValueError: Not two axes, an empty row, or padding before a token.
             TypeError: The ids aren't integers.
         """
-        check_ids("src", src, "B, S")
+        check_ids("src", src, "B S")
         lengths = self._lengths(src)
         # Packed, so that the backward direction begins at each row's last token, not at padding.
         packed = pack_padded_sequence(
@@ -172,7 +172,7 @@ class RecurrentSeq2Seq(nn.Module):
             TypeError: The ids aren't integers.
         """
         check_ids("tgt", tgt)
-        check_sequence("memory", memory, self.decoder.d_memory, "B, S, M")
+        check_sequence("memory", memory, self.decoder.d_memory, "B S M")
         mask = self._source_mask(src)
         inputs = self.dropout(self.tgt_embedding(tgt))
         outputs, state = self.decoder(inputs, memory, state, mask=mask, resumed=resumed)

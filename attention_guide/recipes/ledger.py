@@ -9,6 +9,7 @@ from __future__ import annotations
 import dataclasses
 import datetime
 import json
+import math
 import os
 import platform
 import statistics
@@ -38,7 +39,7 @@ class Spread:
         """Summarise one value a seed.
 
         Raises:
-            ValueError: No values.
+            ValueError: No values, or one that is infinite or not a number.
 
         Example:
             >>> Spread.of([1.0, 2.0, 3.0])
@@ -47,6 +48,8 @@ class Spread:
         if not values:
             raise ValueError("values: expected at least one, got none")
         numbers = tuple(float(value) for value in values)
+        if not all(map(math.isfinite, numbers)):
+            raise ValueError(f"values: expected finite numbers, got {numbers}")
         sd = statistics.stdev(numbers) if len(numbers) > 1 else 0.0
         return cls(statistics.fmean(numbers), sd, numbers)
 

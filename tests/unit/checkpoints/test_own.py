@@ -1,0 +1,88 @@
+"""The book's own weights: round trips, refusals, and models as good as their cards say."""
+
+import pytest
+import safetensors.torch
+import torch
+from torch import nn
+
+from attention_guide.checkpoints import load_own, own_names, rounded, save_own, write_atomically
+from attention_guide.checkpoints.own import MAX_BYTES, WEIGHTS
+from attention_guide.data.numbers import DIRECTIONS, draw_numbers, number_pairs
+from attention_guide.models.rnn import RecurrentConfig, RecurrentSeq2Seq
+from attention_guide.models.seq2seq import Transformer, TransformerConfig
+from attention_guide.recipes.number_words import SETTINGS, draw_from
+from attention_guide.recipes.translation import score
+from attention_guide.text import Vocabulary
+
+
+def models():
+    torch.manual_seed(0)
+    yield Transformer(TransformerConfig(8, 8, d_model=8, n_heads=2, d_ff=16, n_layers=1))
+    yield RecurrentSeq2Seq(RecurrentConfig(8, 8, d_model=8))
+
+
+@pytest.mark.parametrize("index", range(2))
+def test_what_is_saved_comes_back(tmp_path, index):
+    model = list(models())[index].eval()
+    vocabulary = Vocabulary("abcde")
+    save_own("demo", model, vocabulary, training={"seed": 3}, card="# demo\n", folder=tmp_path)
+    own = load_own("demo", folder=tmp_path)
+    assert own.vocabulary == vocabulary
+    assert (own.training, own.card, own.model.training) == ({"seed": 3}, "# demo\n", False)
+    assert own.model.config == model.config
+    model.load_state_dict({key: value.float() for key, value in rounded(model).items()})
+    src, tgt = torch.tensor([[3, 4, 2]]), torch.tensor([[1, 5]])
+    assert torch.equal(own.model(src, tgt), model(src, tgt))
+    assert own_names(tmp_path) == ["demo"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["demo.md", "demo.safetensors"]
+
+
+def test_unknown_names_and_foreign_files_are_refused(tmp_path):
+    with pytest.raises(FileNotFoundError, match=r"expected one of \[\]"):
+        load_own("nothing", folder=tmp_path)
+    (tmp_path / "foreign.safetensors").write_bytes(safetensors.torch.save({"x": torch.zeros(1)}))
+    (tmp_path / "torn.safetensors").write_bytes(b"\x10")
+    for name in ("foreign", "torn"):
+        with pytest.raises(ValueError, match="not a checkpoint of this book"):
+            load_own(name, folder=tmp_path)
+
+
+def test_only_small_models_of_known_families_are_saved(tmp_path):
+    notes = {"training": {}, "card": "", "folder": tmp_path}
+    with pytest.raises(TypeError, match="expected one of transformer, recurrent"):
+        save_own("demo", nn.Linear(1, 1), Vocabulary("a"), **notes)
+    big = RecurrentSeq2Seq(RecurrentConfig(8, 8, d_model=512))
+    with pytest.raises(ValueError, match="expected at most 2097152 bytes"):
+        save_own("demo", big, Vocabulary("a"), **notes)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_failed_write_leaves_the_old_file(tmp_path, monkeypatch):
+    path = tmp_path / "file"
+    write_atomically(path, b"old")
+    monkeypatch.setattr("os.replace", lambda *_: (_ for _ in ()).throw(OSError("full")))
+    with pytest.raises(OSError, match="full"):
+        write_atomically(path, b"new")
+    assert path.read_bytes() == b"old"
+    assert [file.name for file in tmp_path.iterdir()] == ["file"]
+
+
+def test_every_checkpoint_is_small_and_has_a_card():
+    assert own_names() != []
+    for name in own_names():
+        own = load_own(name)
+        assert (WEIGHTS / f"{name}.safetensors").stat().st_size <= MAX_BYTES
+        assert own.card.startswith(f"# {name}\n")
+    assert sum(file.stat().st_size for file in WEIGHTS.iterdir()) <= 20 * 1024**2
+
+
+@pytest.mark.parametrize("row", ["transformer", "gru"])
+def test_held_out_numbers_are_translated_in_every_direction(row):
+    setting = SETTINGS[row]
+    own = load_own(setting.checkpoint)
+    seen = draw_from(setting.train, setting.n_train, seed=own.training["seed"])
+    # Another draw than the recipe's own test numbers.
+    numbers = draw_numbers(250, seed=77, exclude=seen)
+    scores = score(own.model, own.vocabulary, number_pairs(numbers), with_bleu=False)
+    for source, target in DIRECTIONS:
+        assert scores[f"exact match/{source}-{target}"] >= 0.995
