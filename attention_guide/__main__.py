@@ -1,4 +1,7 @@
-"""`python -m attention_guide check package.module:name`: check your own attention."""
+"""Check your own attention, or copy a piece of the package into one file.
+
+`python -m attention_guide check package.module:name`, `python -m attention_guide copy rope`.
+"""
 
 from __future__ import annotations
 
@@ -8,13 +11,30 @@ import sys
 
 def main(arguments: list[str] | None = None) -> int:
     """Run the command line; 1 when a property fails."""
-    parser = argparse.ArgumentParser(prog="python -m attention_guide", description=__doc__)
+    parser = argparse.ArgumentParser(
+        prog="python -m attention_guide", description=(__doc__ or "").splitlines()[0]
+    )
     commands = parser.add_subparsers(dest="command", required=True)
     checking = commands.add_parser("check", help="check an attention function or module")
     checking.add_argument("target", help="package.module:name of a callable, module or Adapter")
     checking.add_argument("--json", action="store_true", help="print the report as JSON")
+    copying = commands.add_parser("copy", help="print a piece as one file that imports torch alone")
+    copying.add_argument("name", nargs="?", help="a public name; without one, the names are listed")
     options = parser.parse_args(arguments)
+    return _copy(parser, options) if options.command == "copy" else _check(parser, options)
 
+
+def _copy(parser: argparse.ArgumentParser, options: argparse.Namespace) -> int:
+    from attention_guide.copying import copy, copyable
+
+    try:
+        print(copy(options.name) if options.name else "\n".join(sorted(copyable())))
+    except ValueError as error:
+        parser.error(str(error))
+    return 0
+
+
+def _check(parser: argparse.ArgumentParser, options: argparse.Namespace) -> int:
     from attention_guide.conformance.checking import check
     from attention_guide.conformance.target import load_target
 

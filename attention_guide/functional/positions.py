@@ -349,9 +349,9 @@ def shaw_values(
     return by_distance.scatter_add(-1, places.expand_as(weights), weights) @ table
 
 
-def _shaw_places(table: Tensor, like: Tensor, width: str, t: int, s: int | None) -> Tensor:
+def _shaw_places(table: Tensor, other: Tensor, width: str, t: int, s: int | None) -> Tensor:
     _checks.rank("table", _checks.floating("table", table), f"N {width}")
-    _checks.like("table", table, "the other argument", like)
+    _checks.like("table", table, "the other argument", other)
     if table.shape[0] % 2 == 0:
         raise ValueError(f"table: expected N odd, 2c + 1 distances; got {_checks.shape(table)}")
     reach = table.shape[0] // 2

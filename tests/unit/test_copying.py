@@ -1,0 +1,94 @@
+"""Every public piece, copied, runs where nothing but torch is installed."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from importlib import metadata
+from pathlib import Path
+
+import pytest
+
+from attention_guide.__main__ import main
+from attention_guide.copying import copy, copyable
+
+# Imports each copied file and runs the examples of its piece; an example that uses other pieces
+# (a NameError) isn't counted. What the examples print is compared where the package's own run.
+RUNNER = """
+import contextlib, doctest, importlib, io, pathlib, sys
+sys.path.insert(0, sys.argv[1])
+import torch
+ran = 0
+for file in sorted(pathlib.Path(sys.argv[1]).glob("copied_*.py")):
+    module = importlib.import_module(file.stem)
+    name = file.stem.removeprefix("copied_")
+    examples = doctest.DocTestParser().get_examples(getattr(module, name).__doc__ or "")
+    names = {"torch": torch, **vars(module)}
+    try:
+        for example in examples:
+            if "attention_guide" in example.source:
+                raise NameError(example.source)
+            with contextlib.redirect_stdout(io.StringIO()):
+                exec(compile(example.source, name, "single"), names)
+        ran += bool(examples)
+    except NameError:
+        pass
+foreign = {"attention_guide", "jaxtyping", "numpy", "matplotlib"} & set(sys.modules)
+assert not foreign, foreign
+print(ran)
+"""
+
+
+@pytest.fixture(scope="module")
+def torch_only(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder of links to torch and the distributions that it requires, and nothing else."""
+    folder = tmp_path_factory.mktemp("torch-only")
+    wanted, seen = ["torch"], set()
+    while wanted:
+        name = re.sub(r"[-_.]+", "-", wanted.pop()).lower()
+        if name in seen:
+            continue
+        seen.add(name)
+        try:
+            distribution = metadata.distribution(name)
+        except metadata.PackageNotFoundError:
+            continue  # an optional requirement of another platform
+        for file in distribution.files or []:
+            top = Path(str(file)).parts[0]
+            source = Path(str(distribution.locate_file(top)))
+            if top not in {"..", "__pycache__"} and not (folder / top).exists():
+                (folder / top).symlink_to(source)
+        plain = [r for r in distribution.requires or [] if "extra ==" not in r]
+        wanted += [re.split(r"[ ;<>=!~\[(]", r, maxsplit=1)[0] for r in plain]
+    return folder
+
+
+def test_every_piece_runs_with_torch_alone(torch_only: Path, tmp_path: Path) -> None:
+    names = copyable()
+    for name in names:
+        (tmp_path / f"copied_{name}.py").write_text(copy(name), encoding="utf-8")
+    code = f"import sys; sys.path.append({str(torch_only)!r})\n{RUNNER}"
+    done = subprocess.run(
+        [sys.executable, "-I", "-S", "-W", "ignore", "-c", code, str(tmp_path)],
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-2000:]
+    assert int(done.stdout.split()[-1]) > len(names) / 2
+
+
+def test_a_copy_is_licensed_and_keeps_shapes_in_the_docstring() -> None:
+    text = copy("attention")
+    assert "MIT License" in text
+    assert "jaxtyping" not in text
+    assert "(B, H, T, K)" in text
+
+
+def test_the_command(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["copy", "rope"]) == 0
+    assert "def rope(" in capsys.readouterr().out
+    assert main(["copy"]) == 0
+    assert "MultiHeadAttention" in capsys.readouterr().out.split()
+    with pytest.raises(SystemExit):
+        main(["copy", "mask"])
+    assert "near it: " in capsys.readouterr().err
