@@ -19,6 +19,10 @@ _DROPPED = (
 )  # fmt: skip
 _LONG_BLOCK_LINES = 28
 _COLUMNS = 90  # that a line of the book's code size holds
+# Kinds of token that the style sheet tells apart; the rest would be thousands of idle elements.
+_PRINTED_TOKENS = frozenset(
+    ["hll", "k", "kn", "kd", "kc", "kr", "ow", "nf", "nc", "c", "c1", "cm", "sd", "filename"]
+)
 _ZERO_WIDTH = "\u200b"
 
 
@@ -76,9 +80,10 @@ def clean(page: Page, site: Path) -> None:
     _code(article)
     _tables(article)
     _headings(page)
-    for element in article.iter():
+    for element in _elements(article):
         for name in ("title", "loading", "decoding", "data-search-exclude", "tabindex"):
-            element.attrib.pop(name, None)
+            if name in element.attrib:
+                del element.attrib[name]
 
 
 def footnotes(article: HtmlElement) -> None:
@@ -135,8 +140,7 @@ def rewrite_links(page: Page, pages: dict[str, Page], site_url: str | None) -> N
 
 
 def _as_uri(path: str) -> str:
-    path = path.lstrip("/").removesuffix("index.html")
-    return path
+    return path.lstrip("/").removesuffix("index.html")
 
 
 def _says_where(link: HtmlElement) -> bool:
@@ -230,6 +234,10 @@ def _images(page: Page, site: Path) -> None:
 
 def _code(article: HtmlElement) -> None:
     """Short blocks stay whole, with their output; only long ones may be split."""
+    for listing in article.iter("pre"):
+        for token in list(listing.iter("span")):
+            if not _PRINTED_TOKENS & set((token.get("class") or "").split()):
+                token.drop_tag()
     for block in [e for e in of_class(article, "highlight") if e.tag == "div"]:
         parent = block.getparent()
         if parent is None or "example" in (parent.get("class") or ""):

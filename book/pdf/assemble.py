@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -31,7 +32,7 @@ class Part:
 
     @property
     def name(self) -> str:
-        return "part-" + self.title.lower().replace(" ", "-")
+        return "part-" + re.sub(r"\W+", "-", self.title.lower())
 
 
 @dataclass
@@ -94,8 +95,9 @@ def _parts(pages: list[Page], answers: HtmlElement | None) -> list[Part]:
         appendix.sections.append(answers)
     by_uri = {page.uri: page for page in pages}
     appendix.sections += [_section(by_uri[uri]) for uri in LAST if uri in by_uri]
-    appendix.sections += [_section(p) for p in pages if p.uri.startswith("reference/")]
-    return [part for part in [*parts, appendix] if part.sections]
+    api = Part("Appendix: the API", None)
+    api.sections += [_section(p) for p in pages if p.uri.startswith("reference/")]
+    return [part for part in [*parts, appendix, api] if part.sections]
 
 
 def _section(page: Page) -> HtmlElement:
