@@ -247,8 +247,8 @@ class MultiHeadAttention(nn.Module):
             mask: Bool, `True` = may attend, broadcastable to `(B, H, T, S)`; S counts the keys
                 that the cache returns.
             causal: No query sees a key to the right of it, the last query being at the last key.
-            positions: What `rotary` turns x by, `(T,)` or `(B, T)`; `None` for those after what
-                the cache holds.
+            positions: Where x stands, for `rotary`, `(T,)` or `(B, T)`; `None` for after what the
+                cache holds. (A `position_bias` counts the tokens of self-attention by itself.)
             cache: For self-attention a `KVCache` or `SlidingCache`; for cross-attention a
                 `MemoryCache`.
 
@@ -262,6 +262,8 @@ class MultiHeadAttention(nn.Module):
         self._check(x, memory, cache)
         start = 0 if cache is None or isinstance(cache, MemoryCache) else cache.length
         index = torch.arange(start, start + x.shape[1], device=x.device)
+        if memory is not None and positions is not None:
+            index = positions  # a MemoryCache doesn't know where the queries stand
         positions = index if positions is None else positions
         q = self._turn(self.q_norm(split_heads(self.q_proj(x), self.n_heads)), positions)
         keys = self._keys(x, memory, positions, index, cache)

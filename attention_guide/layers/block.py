@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from typing import TypeAlias
 
+import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
@@ -183,7 +184,7 @@ class DecoderBlock(nn.Module):
 
     Args:
         self_attention: Called as `self_attention(x, mask=, causal=True, positions=, cache=)`.
-        cross_attention: Called as `cross_attention(x, memory, mask=, cache=)`.
+        cross_attention: Called as `cross_attention(x, memory, mask=, positions=, cache=)`.
         feed_forward: Called as `feed_forward(x)`.
         d_model: Width D of the residual stream.
         residual: Makes the residual connections, and so says where the norms stand and which they
@@ -250,6 +251,9 @@ class DecoderBlock(nn.Module):
         """
         check_sequence("x", x, self.d_model)
         own, of_memory = (None, None) if cache is None else cache
+        if positions is None and own is not None:
+            # Both attentions stand at the same place, which the self-attention's cache knows.
+            positions = torch.arange(own.length, own.length + x.shape[1], device=x.device)
 
         def attend(x: Tensor) -> Tensor:
             return self.self_attention(  # type: ignore[no-any-return]
@@ -258,7 +262,7 @@ class DecoderBlock(nn.Module):
 
         def attend_to_memory(x: Tensor) -> Tensor:
             return self.cross_attention(  # type: ignore[no-any-return]
-                x, memory, mask=memory_mask, cache=of_memory
+                x, memory, mask=memory_mask, positions=positions, cache=of_memory
             )
 
         x = self.self_attention_residual(x, attend)

@@ -183,7 +183,8 @@ class Transformer(nn.Module):
 
         Args:
             src: Source ids, `(B, S)`.
-            max_len: Most tokens to write; `None` for as many as the model can read.
+            max_len: Most tokens to write, `pad_id` never among them; `None` for as many as the
+                model can read.
             cached: Keep keys and values instead of computing them anew at every step. The same
                 result, sooner.
             choose: Picks ids `(B,)` from logits `(B, V)`.
@@ -215,7 +216,10 @@ class Transformer(nn.Module):
 
         def step(tokens: Tensor) -> Tensor:
             new = tokens if cache is None else tokens[:, -1:]
-            return self.decode(new, memory, src, cache=cache)[:, -1]
+            logits = self.decode(new, memory, src, cache=cache)[:, -1]
+            # Padding is no token: written, it would be masked by the next step or by none.
+            logits[:, c.pad_id] = float("-inf")
+            return logits
 
         start = torch.full((src.shape[0], 1), c.bos_id, dtype=torch.long, device=src.device)
         written = generate(step, start, max_len, choose=choose, eos_id=c.eos_id, pad_id=c.pad_id)

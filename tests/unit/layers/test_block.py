@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from attention_guide.functional import causal_mask, rope
 from attention_guide.layers import (
+    AlibiBias,
     BlockCache,
     DecayGate,
     DecoderBlock,
@@ -92,8 +93,9 @@ def test_parallel_block_is_one_sum() -> None:
     assert torch.equal(block(x, causal=True), x + attention(normed, causal=True) + ff(normed))
 
 
-def test_decoder_block_with_a_cache_is_the_block_without() -> None:
-    attentions = MultiHeadAttention(D, 2, rotary=rope), MultiHeadAttention(D, 2)
+@pytest.mark.parametrize("plug", [{"rotary": rope}, {"position_bias": AlibiBias(2)}, {}])
+def test_decoder_block_with_a_cache_is_the_block_without(plug: dict) -> None:
+    attentions = MultiHeadAttention(D, 2, **plug), MultiHeadAttention(D, 2, **plug)
     block = DecoderBlock(*attentions, GatedFeedForward(D, 16), D, residual=PreNorm).double()
     x, memory, cache = tokens(), tokens(3), BlockCache(KVCache(5), MemoryCache())
     with torch.no_grad():
