@@ -14,6 +14,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import PathPatch
 from matplotlib.path import Path
 
+from attention_guide.plot.checks import checked_mask, checked_weights, labels
 from attention_guide.plot.style import (
     MASKED_FACE,
     MASKED_HATCH,
@@ -81,11 +82,11 @@ def heatmap(
         ['a', 'b']
         >>> plt.close(figure)
     """
-    values = _checked_weights(weights, vmin, vmax)
+    values = checked_weights(weights, vmin, vmax)
     queries, keys = values.shape
-    row_labels = _labels(query_tokens, queries, "query_tokens", "T")
-    column_labels = _labels(key_tokens, keys, "key_tokens", "S")
-    allowed = _checked_mask(mask, values)
+    row_labels = labels(query_tokens, queries, "query_tokens", "T")
+    column_labels = labels(key_tokens, keys, "key_tokens", "S")
+    allowed = checked_mask(mask, values)
     figure, ax = axes_for(ax, *_map_size(row_labels, column_labels, colour_bar))
     mesh = _draw_cells(ax, values, allowed, vmin, vmax)
     _label_axes(ax, row_labels, column_labels)
@@ -143,8 +144,8 @@ def heads(
     names = [f"head {head}" for head in range(count)] if titles is None else list(titles)
     if len(names) != count:
         raise ValueError(f"titles: expected H = {count} titles, got {len(names)}")
-    row_labels = _labels(query_tokens, queries, "query_tokens", "T")
-    column_labels = _labels(key_tokens, keys, "key_tokens", "S")
+    row_labels = labels(query_tokens, queries, "query_tokens", "T")
+    column_labels = labels(key_tokens, keys, "key_tokens", "S")
     across = columns or min(count, {3: 3}.get(count, 2 if count <= 4 else 4))
     down = math.ceil(count / across)
     side = (min(MAX_WIDTH, 2.4 * across + 1.2) - 1.2) / across
@@ -182,63 +183,10 @@ def _draw_panel(
     row_labels: list[str],
     column_labels: list[str],
 ) -> None:
-    values = _checked_weights(panel, 0.0, vmax)
-    _draw_cells(ax, values, _checked_mask(mask, values), 0.0, vmax)
+    values = checked_weights(panel, 0.0, vmax)
+    _draw_cells(ax, values, checked_mask(mask, values), 0.0, vmax)
     _label_axes(ax, row_labels, column_labels)
     ax.set_title(name, fontsize=TEXT_SIZE)
-
-
-def _checked_weights(weights: npt.ArrayLike, vmin: float, vmax: float) -> npt.NDArray[np.float64]:
-    values = to_numpy(weights, "weights")
-    if values.ndim != 2 or 0 in values.shape:
-        raise ValueError(f"weights: expected (T, S), neither of them 0, got {values.shape}")
-    if np.isnan(values).any():
-        row = int(np.isnan(values).any(axis=1).argmax())
-        raise ValueError(f"weights: NaN in row {row}; a map can't show it")
-    slack = 1e-5 * max(abs(vmin), abs(vmax), 1.0)
-    if values.min() < vmin - slack or values.max() > vmax + slack:
-        raise ValueError(
-            f"weights: expected values from {vmin:g} to {vmax:g}, got {values.min():g} to "
-            f"{values.max():g}; pass vmin and vmax if these aren't attention weights"
-        )
-    return values
-
-
-def _checked_mask(
-    mask: npt.ArrayLike | None, values: npt.NDArray[np.float64]
-) -> npt.NDArray[np.bool_]:
-    if mask is None:
-        return np.ones(values.shape, dtype=np.bool_)
-    detach = getattr(mask, "detach", None)
-    allowed = np.asarray(detach().cpu() if detach is not None else mask)
-    if allowed.dtype != np.bool_:
-        raise TypeError(f"mask: expected bool with True = may attend, got {allowed.dtype}")
-    while allowed.ndim > 2 and allowed.shape[0] == 1:
-        allowed = allowed[0]
-    try:
-        allowed = np.broadcast_to(allowed, values.shape)
-    except ValueError:
-        raise ValueError(
-            f"mask: expected a shape that broadcasts to (T, S) = {values.shape}, "
-            f"got {np.shape(mask)}"
-        ) from None
-    leaks = ~allowed & (np.abs(values) > 1e-6)
-    if leaks.any():
-        t, s = (int(i) for i in np.argwhere(leaks)[0])
-        raise ValueError(
-            f"mask: query {t} may not attend to key {s}, but the weight there is "
-            f"{values[t, s]:.3g}; hatching would hide a leak"
-        )
-    return allowed
-
-
-def _labels(tokens: Sequence[str] | None, count: int, name: str, axis: str) -> list[str]:
-    if tokens is None:
-        return [str(index) for index in range(count)]
-    if len(tokens) != count:
-        raise ValueError(f"{name}: expected {axis} = {count} labels, got {len(tokens)}")
-    # A dollar sign would start a formula, and white space alone can't be seen.
-    return [str(token).replace("$", r"\$").replace(" ", "␣").replace("\n", "⏎") for token in tokens]
 
 
 def _map_size(rows: list[str], columns: list[str], colour_bar: bool) -> tuple[float, float]:

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
-from attention_guide.plot.maps import _checked_mask, _checked_weights, _labels
+from attention_guide.plot.checks import checked_mask, checked_weights, labels
 
 
 def alt_text(
@@ -36,11 +36,11 @@ def alt_text(
         >>> alt_text([[0.9, 0.1], [0.3, 0.7]], ["a", "b"])
         'Attention map, 2 queries by 2 keys. a: most on 0 (0.90). b: most on 1 (0.70).'
     """
-    values = _checked_weights(weights, 0.0, 1.0)
+    values = checked_weights(weights, 0.0, 1.0)
     queries, keys = values.shape
-    rows = _labels(query_tokens, queries, "query_tokens", "T")
-    columns = _labels(key_tokens, keys, "key_tokens", "S")
-    allowed = _checked_mask(mask, values)
+    rows = labels(query_tokens, queries, "query_tokens", "T")
+    columns = labels(key_tokens, keys, "key_tokens", "S")
+    allowed = checked_mask(mask, values)
     hidden = int((~allowed).sum())
     opening = f"Attention map, {_count(queries, 'query')} by {_count(keys, 'key')}"
     if hidden:
@@ -89,11 +89,11 @@ def weights_table(
         | a | 1.00 | – |
         | b | 0.30 | 0.70 |
     """
-    values = _checked_weights(weights, 0.0, 1.0)
+    values = checked_weights(weights, 0.0, 1.0)
     queries, keys = values.shape
-    rows = _labels(query_tokens, queries, "query_tokens", "T")
-    columns = _labels(key_tokens, keys, "key_tokens", "S")
-    allowed = _checked_mask(mask, values)
+    rows = labels(query_tokens, queries, "query_tokens", "T")
+    columns = labels(key_tokens, keys, "key_tokens", "S")
+    allowed = checked_mask(mask, values)
     lines = [_row(["query", *columns]), "|---|" + "---:|" * keys]
     for label, row, open_keys in zip(rows, values, allowed, strict=True):
         cells = np.where(open_keys, [f"{weight:.{digits}f}" for weight in row], "–")
