@@ -179,7 +179,10 @@ GRID_G_PER_KWH: Mapping[str, float] = MappingProxyType(
 """Median life-cycle emissions of each source, gCO2e/kWh (IPCC 2014, Annex III, table A.III.2)."""
 
 WORLD_GRID = Range(24, 445, 820)
-"""gCO2e/kWh of a grid that we don't know: hydro, the world's average of 2024 (IEA), coal."""
+"""gCO2e/kWh of a grid that we don't know: hydro, the world's average of 2024, coal.
+
+The average is the IEA's (Electricity 2025) and counts combustion alone.
+"""
 
 
 @dataclass(frozen=True)
