@@ -34,7 +34,8 @@ def test_cores_stand_in_for_power() -> None:
     by_cores = estimate_energy(60, cores=2)
     by_watts = estimate_energy(60, power_watts=CORE_WATTS * 2)
     assert by_cores == by_watts
-    assert by_cores.pue == DEFAULT_PUE and by_cores.grid_g_per_kwh == WORLD_GRID
+    assert by_cores.pue == DEFAULT_PUE
+    assert by_cores.grid_g_per_kwh == WORLD_GRID
     # CPU time summed over cores gives the same energy as cores times the clock.
     assert estimate_energy(120).energy_kwh.as_tuple() == pytest.approx(
         by_cores.energy_kwh.as_tuple()
@@ -128,6 +129,7 @@ def test_as_dict_survives_json_and_rebuilds_the_estimate() -> None:
 
 def test_constants_are_read_only_and_in_order() -> None:
     grids = list(GRID_G_PER_KWH.values())
-    assert grids == sorted(grids) and grids[-1] == WORLD_GRID.high
+    assert grids == sorted(grids)
+    assert grids[-1] == WORLD_GRID.high
     with pytest.raises(TypeError):
         GRID_G_PER_KWH["coal"] = 0  # type: ignore[index]
