@@ -95,6 +95,6 @@ def split_reversal(
         alphabet=alphabet,
         seed=seed,
     )
-    # The draw order leans towards repeats coming late being dropped; mixing removes the lean.
+    # Late in the draw the short strings run out; mixing gives both parts the same lengths.
     random.Random(f"{seed}:split").shuffle(pairs)
     return pairs[:n_train], pairs[n_train:]
