@@ -139,7 +139,7 @@ def loss_curve(
         raise ValueError(f"every and smooth: expected at least 1, got {every} and {window}")
     steps = every * np.arange(1.0, len(values) + 1)
     figure, ax = axes_for(ax, 4.6, 3.0)
-    blue, vermillion = LINE_COLOURS[:2]
+    blue, vermilion = LINE_COLOURS[:2]
     if window == 1:
         ax.plot(steps, values, color=blue, linewidth=1.6, label="training")
     else:
@@ -150,7 +150,7 @@ def loss_curve(
         ax.plot(
             list(held_out),
             list(held_out.values()),
-            color=vermillion,
+            color=vermilion,
             linestyle="--",
             marker="s",
             markersize=5,

@@ -15,7 +15,7 @@ OKABE_ITO: dict[str, str] = {
     "bluish green": "#009E73",
     "yellow": "#F0E442",
     "blue": "#0072B2",
-    "vermillion": "#D55E00",
+    "vermilion": "#D55E00",
     "reddish purple": "#CC79A7",
 }
 """Eight colours that readers with any common colour vision tell apart.
@@ -28,7 +28,7 @@ LINE_COLOURS: tuple[str, ...] = tuple(
     OKABE_ITO[name]
     for name in (
         "blue",
-        "vermillion",
+        "vermilion",
         "bluish green",
         "orange",
         "reddish purple",
