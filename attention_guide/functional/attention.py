@@ -225,7 +225,9 @@ def _sdpa(
     t, s = q.shape[2], k.shape[2]
     heads, groups = q.shape[1], k.shape[1]
     # torch's is_causal aligns to the first key (pytorch issue 108108): ours only when T = S.
-    square = causal and window is None and mask is None and bias is None and t == s
+    plain = causal and window is None and mask is None and bias is None
+    # A branch, not a value: compiled for any length, t == s would be a symbol that SDPA refuses.
+    square = True if plain and t == s else False  # noqa: SIM210
     # The last query sees every key, so a single one needs no causal mask.
     place = None if square else position_mask(t, s, causal and t > 1, window, device=q.device)
     allowed = combine(mask, place)

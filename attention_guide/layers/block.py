@@ -55,7 +55,7 @@ class PreNorm(nn.Module):
 
     Source:
         Xiong et al., "On Layer Normalization in the Transformer Architecture", ICML 2020,
-        arXiv:2002.04745, section 3 and table 1.
+        arXiv:2002.04745.
 
     Example:
         >>> import torch
@@ -84,7 +84,7 @@ class SandwichNorm(nn.Module):
 
     Source:
         Ding et al., "CogView: Mastering Text-to-Image Generation via Transformers", NeurIPS
-        2021, arXiv:2105.13290, section 2.4 ("Sandwich LayerNorm").
+        2021, arXiv:2105.13290, where it is "Sandwich-LN".
 
     Example:
         >>> import torch
@@ -284,7 +284,7 @@ class ParallelBlock(nn.Module):
 
     Source:
         Chowdhery et al., "PaLM: Scaling Language Modeling with Pathways", JMLR 2023,
-        arXiv:2204.02311, section 2, "Parallel Layers"; first in GPT-J (Wang and Komatsuzaki,
+        arXiv:2204.02311, "Parallel Layers"; first in GPT-J (Wang and Komatsuzaki,
         2021).
 
     Example:

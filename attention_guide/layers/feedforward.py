@@ -78,7 +78,7 @@ class GatedFeedForward(nn.Module):
         6 · B · T · D · d_ff flops; 3 · D · d_ff weights.
 
     Source:
-        Shazeer, "GLU Variants Improve Transformer", arXiv:2002.05202, section 2, equation 6.
+        Shazeer, "GLU Variants Improve Transformer", arXiv:2002.05202.
         The paper's W, V, W₂ are `gate_proj`, `up_proj`, `down_proj`.
 
     Example:

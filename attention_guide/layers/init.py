@@ -19,7 +19,7 @@ def xavier_init(model: nn.Module) -> None:
 
     Source:
         Glorot and Bengio, "Understanding the difficulty of training deep feedforward neural
-        networks", AISTATS 2010, equation 16. Embeddings: so that the factor $\sqrt D$
+        networks", AISTATS 2010. Embeddings: so that the factor $\sqrt D$
         of Vaswani et al. 2017, section 3.4, brings them to unit variance (as tensor2tensor).
 
     Example:
@@ -53,8 +53,8 @@ def depth_scaled_init(model: nn.Module, n_layers: int, *, std: float = 0.02) -> 
         ValueError: `n_layers` is below 1.
 
     Source:
-        Radford et al., "Language Models are Unsupervised Multitask Learners", 2019, section
-        2.3: residual weights are scaled by $1/\sqrt{N}$ with N residual layers, here $2L$.
+        Radford et al., "Language Models are Unsupervised Multitask Learners", 2019:
+        residual weights are scaled by $1/\sqrt{N}$ with N residual layers, here $2L$.
 
     Example:
         >>> import torch

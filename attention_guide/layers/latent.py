@@ -58,7 +58,7 @@ class LatentAttention(nn.Module):
         absorbed; expanding takes 2 · B · S · R · H · (K + E).
 
     Source:
-        DeepSeek-AI, "DeepSeek-V2", arXiv:2405.04434, section 2.1 and appendix C; the paper's
+        DeepSeek-AI, "DeepSeek-V2", arXiv:2405.04434, section 2.1; the paper's
         $W^{DKV}, W^{UK}, W^{UV}, W^{KR}$ are `kv_down_proj`, `k_proj`, `v_proj`,
         `rope_key_proj`; $W^{DQ}$ is `q_down_proj`, and $W^{UQ}$ and $W^{QR}$ are stacked in
         `q_proj`.

@@ -66,7 +66,7 @@ class LinearAttention(nn.Module):
 
     Source:
         Gated: Yang et al., "Gated Linear Attention Transformers with Hardware-Efficient
-        Training", ICML 2024, arXiv:2312.06635, section 4; delta rule: Yang et al.,
+        Training", ICML 2024, arXiv:2312.06635; delta rule: Yang et al.,
         "Parallelizing Linear Transformers with the Delta Rule over Sequence Length", NeurIPS
         2024, arXiv:2406.06484; both: Yang, Kautz and Hatamizadeh, "Gated Delta Networks", ICLR
         2025, arXiv:2412.06464. Without their short convolutions and output gates.
@@ -182,7 +182,7 @@ class KernelAttention(nn.Module):
         4 · B · H · T · K² flops beside the projections.
 
     Source:
-        Katharopoulos et al., "Transformers are RNNs", ICML 2020, arXiv:2006.16236, section 3.
+        Katharopoulos et al., "Transformers are RNNs", ICML 2020, arXiv:2006.16236.
 
     Example:
         >>> layer, x = KernelAttention(8, 2), torch.randn(2, 5, 8)
@@ -273,7 +273,7 @@ class DecayGate(nn.Module):
 
     Source:
         Yang et al., "Gated Linear Attention Transformers with Hardware-Efficient Training", ICML
-        2024, arXiv:2312.06635, section 4.4, with a full matrix instead of a low-rank one.
+        2024, arXiv:2312.06635, with a full matrix instead of a low-rank one.
 
     Example:
         >>> DecayGate(8, 2, width=4)(torch.randn(3, 5, 8)).shape
@@ -302,7 +302,7 @@ class BetaGate(nn.Module):
 
     Source:
         Schlag, Irie and Schmidhuber, "Linear Transformers Are Secretly Fast Weight Programmers",
-        ICML 2021, arXiv:2102.11174, section 4.2.
+        ICML 2021, arXiv:2102.11174.
 
     Example:
         >>> BetaGate(8, 2)(torch.randn(3, 5, 8)).shape

@@ -53,11 +53,11 @@ class MixtureOfExperts(nn.Module):
 
     Source:
         Shazeer et al., "Outrageously Large Neural Networks: The Sparsely-Gated
-        Mixture-of-Experts Layer", ICLR 2017, arXiv:1701.06538, section 2, without its noise;
-        renormalised top 2: Jiang et al., "Mixtral of Experts", arXiv:2401.04088, section 2.1;
+        Mixture-of-Experts Layer", ICLR 2017, arXiv:1701.06538, without its noise;
+        renormalised top 2: Jiang et al., "Mixtral of Experts", arXiv:2401.04088;
         one expert, not renormalised: Fedus, Zoph and Shazeer, "Switch Transformers", JMLR 2022,
-        arXiv:2101.03961, section 2.1; shared experts: Dai et al., "DeepSeekMoE", ACL 2024,
-        arXiv:2401.06066, section 3.2.
+        arXiv:2101.03961; shared experts: Dai et al., "DeepSeekMoE", ACL 2024,
+        arXiv:2401.06066.
 
     Example:
         >>> from attention_guide.layers import GatedFeedForward
@@ -131,8 +131,8 @@ def load_balancing_loss(
         ValueError: A shape is wrong.
 
     Source:
-        Fedus, Zoph and Shazeer, "Switch Transformers", JMLR 2022, arXiv:2101.03961, equations 4
-        to 6; the mean over A choices is the usual extension to A above 1.
+        Fedus, Zoph and Shazeer, "Switch Transformers", JMLR 2022, arXiv:2101.03961; the
+        mean over A choices is the usual extension to A above 1.
 
     Example:
         >>> even = torch.full((4, 2), 0.5)

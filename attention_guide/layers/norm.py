@@ -30,7 +30,7 @@ def layer_norm(
         ValueError: `weight` or `bias` isn't as wide as `x`.
 
     Source:
-        Ba, Kiros and Hinton, "Layer Normalization", arXiv:1607.06450, section 3, equation 4.
+        Ba, Kiros and Hinton, "Layer Normalization", arXiv:1607.06450.
         The variance is the biased one (divided by D, not D - 1).
 
     Example:
@@ -67,7 +67,7 @@ def rms_norm(
 
     Source:
         Zhang and Sennrich, "Root Mean Square Layer Normalization", NeurIPS 2019,
-        arXiv:1910.07467, equation 4. The paper has no eps; every implementation does.
+        arXiv:1910.07467. The paper has no eps; every implementation does.
 
     Example:
         >>> import torch
@@ -87,7 +87,7 @@ class LayerNorm(nn.Module):
         bias: Learn a shift as well as a gain.
 
     Source:
-        Ba, Kiros and Hinton, "Layer Normalization", arXiv:1607.06450, equation 4.
+        Ba, Kiros and Hinton, "Layer Normalization", arXiv:1607.06450.
 
     Example:
         >>> import torch
@@ -121,7 +121,7 @@ class RMSNorm(nn.Module):
 
     Source:
         Zhang and Sennrich, "Root Mean Square Layer Normalization", NeurIPS 2019,
-        arXiv:1910.07467, equation 4.
+        arXiv:1910.07467.
 
     Example:
         >>> import torch

@@ -62,7 +62,7 @@ class LearnedPositions(nn.Module):
 
     Source:
         Gehring et al., "Convolutional Sequence to Sequence Learning", ICML 2017,
-        arXiv:1705.03122, section 3.1; in BERT and GPT-2 since.
+        arXiv:1705.03122; in BERT and GPT-2 since.
 
     Example:
         >>> import torch
@@ -154,7 +154,7 @@ class AlibiBias(nn.Module):
         n_heads: Heads H, each with its own slope; nothing is learned.
 
     Source:
-        Press, Smith and Lewis, "Train Short, Test Long", ICLR 2022, arXiv:2108.12409, section 3.
+        Press, Smith and Lewis, "Train Short, Test Long", ICLR 2022, arXiv:2108.12409.
 
     Example:
         >>> AlibiBias(1)(torch.arange(2), torch.arange(3))[0]
@@ -190,7 +190,7 @@ class RelativeBias(nn.Module):
 
     Source:
         Raffel et al., "Exploring the Limits of Transfer Learning with a Unified Text-to-Text
-        Transformer", JMLR 2020, arXiv:1910.10683, section 2.1.
+        Transformer", JMLR 2020, arXiv:1910.10683.
 
     Example:
         >>> RelativeBias(2)(torch.arange(3), torch.arange(5)).shape
