@@ -79,6 +79,10 @@ def clean(page: Page, site: Path) -> None:
     _images(page, site)
     _code(article)
     _tables(article)
+    for label in of_class(article, "doc-section-title"):
+        paragraph = label.getparent()
+        if paragraph is not None:
+            paragraph.set("class", "lead-in")
     _headings(page)
     for element in _elements(article):
         for name in ("title", "loading", "decoding", "data-search-exclude", "tabindex"):
@@ -103,7 +107,8 @@ def footnotes(article: HtmlElement) -> None:
             append_text(inline, (" " if index else "") + (paragraph.text or "").lstrip())
             for child in paragraph:
                 copied = html.fromstring(html.tostring(child, with_tail=False, encoding="unicode"))
-                copied.attrib.pop("id", None)
+                if "id" in copied.attrib:
+                    del copied.attrib["id"]
                 inline.append(copied)
                 copied.tail = child.tail
         replace(mark, inline)
@@ -209,7 +214,6 @@ def open_folds(article: HtmlElement) -> None:
     """Folds that nothing else has taken become boxes with their summary as title."""
     for fold in list(article.iter("details")):
         fold.tag = "div"
-        fold.attrib.pop("open", None)
         fold.set("class", f"admonition fold {fold.get('class', '')}".strip())
         summary = fold.find("summary")
         if summary is not None:
@@ -228,8 +232,8 @@ def _images(page: Page, site: Path) -> None:
             raise ValueError(f"{page.uri}: no image {path}")
         image.set("src", file.resolve().as_uri())
         page.figures.append(posixpath.basename(path))
-        for name in ("width", "height"):
-            image.attrib.pop(name, None)
+        for name in {"width", "height"} & set(image.attrib):
+            del image.attrib[name]
 
 
 def _code(article: HtmlElement) -> None:
@@ -285,7 +289,8 @@ def _headings(page: Page) -> None:
                 number.tail = re.sub(r"^\s*\d+\.\s+", "", heading.text or "")
                 heading.text = None
                 heading.insert(0, number)
-            heading.attrib.pop("id", None)  # the section carries the page's anchor
+            if "id" in heading.attrib:
+                del heading.attrib["id"]  # the section carries the page's anchor
 
 
 def plain_label(heading: HtmlElement) -> str:
