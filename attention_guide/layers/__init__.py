@@ -1,6 +1,6 @@
 """Modules: the functions of `attention_guide.functional` with weights, caches and norms."""
 
-from attention_guide.layers.attention import MultiHeadAttention, WeightRecorder
+from attention_guide.layers.attention import MultiHeadAttention
 from attention_guide.layers.block import (
     DecoderBlock,
     EncoderBlock,
@@ -19,16 +19,11 @@ from attention_guide.layers.cache import (
 )
 from attention_guide.layers.embedding import TokenEmbedding
 from attention_guide.layers.feedforward import FeedForward, GatedFeedForward
+from attention_guide.layers.gates import BetaGate, DecayGate, unit_length
+from attention_guide.layers.heads import WeightRecorder
 from attention_guide.layers.init import depth_scaled_init, xavier_init
 from attention_guide.layers.latent import LatentAttention
-from attention_guide.layers.linear import (
-    BetaGate,
-    DecayGate,
-    KernelAttention,
-    LinearAttention,
-    LinearCache,
-    unit_length,
-)
+from attention_guide.layers.linear import KernelAttention, LinearAttention, LinearCache
 from attention_guide.layers.moe import (
     MixtureOfExperts,
     Routing,

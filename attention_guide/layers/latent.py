@@ -9,14 +9,14 @@ from torch import Tensor, nn
 
 from attention_guide.functional import Kernel, rope
 from attention_guide.layers._check import check_sequence
-from attention_guide.layers.attention import (
-    Rotary,
+from attention_guide.layers.attention import Rotary
+from attention_guide.layers.cache import LatentCache
+from attention_guide.layers.heads import (
     WeightRecorder,
     attend_or_record,
     merge_heads,
     split_heads,
 )
-from attention_guide.layers.cache import LatentCache
 from attention_guide.layers.norm import RMSNorm
 
 

@@ -3,14 +3,13 @@
 from collections.abc import Callable
 
 import torch
-import torch.nn.functional as F
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
 from attention_guide.functional import elu_feature, kernel_attention, linear_attention
 from attention_guide.functional.linear import LinearForm
 from attention_guide.layers._check import check_sequence
-from attention_guide.layers.attention import merge_heads, split_heads
+from attention_guide.layers.heads import merge_heads, split_heads
 from attention_guide.layers.norm import RMSNorm
 
 
@@ -72,6 +71,7 @@ class LinearAttention(nn.Module):
         2025, arXiv:2412.06464. Without their short convolutions and output gates.
 
     Example:
+        >>> from attention_guide.layers import BetaGate, DecayGate, unit_length
         >>> gates = {"decay": DecayGate(8, 2), "beta": BetaGate(8, 2), "feature": unit_length}
         >>> LinearAttention(8, 2, **gates)(torch.randn(2, 5, 8), causal=True).shape
         torch.Size([2, 5, 8])
@@ -260,79 +260,6 @@ class KernelAttention(nn.Module):
         cache.update(state, q.shape[2])
         weight = out[..., -1:]
         return out[..., :-1] / weight.masked_fill(weight == 0, 1.0)
-
-
-class DecayGate(nn.Module):
-    r"""Log-gates, $g = \log \sigma(W x + b) / \tau \le 0$: how much of the memory each step keeps.
-
-    Args:
-        d_model: Width D.
-        n_heads: Heads H.
-        width: 1 for one gate a head, the head width K for one a key feature.
-        temperature: The divisor $\tau$; it keeps gates near 1 at the start.
-
-    Source:
-        Yang et al., "Gated Linear Attention Transformers with Hardware-Efficient Training", ICML
-        2024, arXiv:2312.06635, with a full matrix instead of a low-rank one.
-
-    Example:
-        >>> DecayGate(8, 2, width=4)(torch.randn(3, 5, 8)).shape
-        torch.Size([3, 2, 5, 4])
-    """
-
-    def __init__(
-        self, d_model: int, n_heads: int, width: int = 1, *, temperature: float = 16.0
-    ) -> None:
-        super().__init__()
-        self.proj = nn.Linear(d_model, n_heads * width)
-        self.n_heads = n_heads
-        self.temperature = temperature
-
-    def forward(self, x: Float[Tensor, "B T D"]) -> Float[Tensor, "B H T W"]:
-        """Log-gates of `x`, `(B, T, D)` → `(B, H, T, width)`."""
-        return split_heads(F.logsigmoid(self.proj(x)) / self.temperature, self.n_heads)
-
-
-class BetaGate(nn.Module):
-    r"""Writing strengths, $\beta = \sigma(W x) \in (0, 1)$: how far a value is overwritten.
-
-    Args:
-        d_model: Width D.
-        n_heads: Heads H.
-
-    Source:
-        Schlag, Irie and Schmidhuber, "Linear Transformers Are Secretly Fast Weight Programmers",
-        ICML 2021, arXiv:2102.11174.
-
-    Example:
-        >>> BetaGate(8, 2)(torch.randn(3, 5, 8)).shape
-        torch.Size([3, 2, 5, 1])
-    """
-
-    def __init__(self, d_model: int, n_heads: int) -> None:
-        super().__init__()
-        self.proj = nn.Linear(d_model, n_heads, bias=False)
-        self.n_heads = n_heads
-
-    def forward(self, x: Float[Tensor, "B T D"]) -> Float[Tensor, "B H T 1"]:
-        """Strengths of `x`, `(B, T, D)` → `(B, H, T, 1)`."""
-        return split_heads(self.proj(x).sigmoid(), self.n_heads)
-
-
-def unit_length(x: Float[Tensor, "*B K"]) -> Float[Tensor, "*B K"]:
-    r"""Unit vectors, $x / \lVert x \rVert$: keys that the delta rule can overwrite exactly.
-
-    Args:
-        x: Queries or keys.
-
-    Returns:
-        The same directions, of length 1.
-
-    Example:
-        >>> unit_length(torch.tensor([3.0, 4.0]))
-        tensor([0.6000, 0.8000])
-    """
-    return F.normalize(x, dim=-1)
 
 
 def _project(layer: LinearAttention | KernelAttention, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:

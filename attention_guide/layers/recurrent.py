@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from attention_guide.functional import masked_softmax
 from attention_guide.layers._check import check_sequence, check_width
-from attention_guide.layers.attention import WeightRecorder
+from attention_guide.layers.heads import WeightRecorder
 
 LUONG_SCORES: Final = ("dot", "general", "concat")
 
