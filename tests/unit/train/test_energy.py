@@ -5,6 +5,8 @@ import math
 import random
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from attention_guide.train.energy import (
     CORE_WATTS,
@@ -59,6 +61,33 @@ def test_independent_is_narrower_and_agrees_with_simulation() -> None:
     )
     assert narrow.low == pytest.approx(draws[2_000], rel=0.03)
     assert narrow.high == pytest.approx(draws[38_000], rel=0.03)
+
+
+positive = st.floats(1e-6, 1e6)
+ranges = st.tuples(positive, positive, positive).map(lambda values: Range(*sorted(values)))
+
+
+@given(st.lists(ranges, min_size=1, max_size=5))
+def test_any_product_keeps_the_middle_and_independent_lies_within_the_bounds(
+    factors: list[Range],
+) -> None:
+    bounds = Range.product(*factors)
+    independent = Range.product(*factors, combine="independent")
+    assert independent.mid == bounds.mid == pytest.approx(math.prod(r.mid for r in factors))
+    slack = 1 + 1e-9
+    assert bounds.low <= independent.low * slack
+    assert independent.high <= bounds.high * slack
+    if len(factors) == 1:
+        assert independent.as_tuple() == pytest.approx(bounds.as_tuple())
+
+
+@given(st.lists(ranges, min_size=2, max_size=5), st.randoms())
+def test_the_order_of_factors_does_not_matter(factors: list[Range], chance: random.Random) -> None:
+    shuffled = chance.sample(factors, len(factors))
+    for combine in ("bounds", "independent"):
+        one = Range.product(*factors, combine=combine)  # type: ignore[arg-type]
+        other = Range.product(*shuffled, combine=combine)  # type: ignore[arg-type]
+        assert one.as_tuple() == pytest.approx(other.as_tuple())
 
 
 def test_exact_factors_add_no_uncertainty() -> None:
