@@ -176,7 +176,10 @@ DEFAULT_PUE = Range(1.0, 1.2, 1.6)
 GRID_G_PER_KWH: Mapping[str, float] = MappingProxyType(
     {"wind": 11, "nuclear": 12, "hydro": 24, "solar": 48, "gas": 490, "coal": 820}
 )
-"""Median life-cycle emissions of each source, gCO2e/kWh (IPCC 2014, Annex III, table A.III.2)."""
+"""Median life-cycle gCO2e/kWh of each source (IPCC 2014, Annex III, table A.III.2).
+
+Wind is on land, solar are photovoltaic plants of a utility.
+"""
 
 WORLD_GRID = Range(24, 445, 820)
 """gCO2e/kWh of a grid that we don't know: hydro, the world's average of 2024, coal.
