@@ -97,7 +97,7 @@ class MixtureOfExperts(nn.Module):
             rows, slots = torch.where(routing.chosen == index)
             if rows.numel():
                 weight = routing.weights[rows, slots, None].to(x.dtype)
-                out = out.index_add(0, rows, weight * expert(tokens[rows]))
+                out = out.index_add(0, rows, (weight * expert(tokens[rows])).to(out.dtype))
         return out.view_as(x)
 
     def route(self, tokens: Float[Tensor, "N D"]) -> Routing:

@@ -105,7 +105,8 @@ class LayerNorm(nn.Module):
     def forward(self, x: Float[Tensor, "*batch D"]) -> Float[Tensor, "*batch D"]:
         """Normalise `x`, `(..., D)`."""
         _check_width(x, weight=self.weight)
-        return F.layer_norm(x, self.weight.shape, self.weight, self.bias, self.eps)
+        # Under autocast the kernel answers in float32, whatever came.
+        return F.layer_norm(x, self.weight.shape, self.weight, self.bias, self.eps).to(x.dtype)
 
     def extra_repr(self) -> str:
         """Width and eps, for `print(module)`."""
@@ -137,7 +138,9 @@ class RMSNorm(nn.Module):
     def forward(self, x: Float[Tensor, "*batch D"]) -> Float[Tensor, "*batch D"]:
         """Normalise `x`, `(..., D)`."""
         _check_width(x, weight=self.weight)
-        return F.rms_norm(x, self.weight.shape, self.weight, self.eps)
+        # Under autocast x may be narrower than the weight, which the fused kernel refuses.
+        wide = x.to(self.weight.dtype)
+        return F.rms_norm(wide, self.weight.shape, self.weight, self.eps).to(x.dtype)
 
     def extra_repr(self) -> str:
         """Width and eps, for `print(module)`."""
