@@ -10,7 +10,6 @@ from __future__ import annotations
 import argparse
 import gzip
 import posixpath
-import re
 import sys
 from collections import Counter
 from collections.abc import Iterator
@@ -60,7 +59,9 @@ class Document:
 
     @cached_property
     def tree(self) -> html.HtmlElement:
-        return html.document_fromstring(self.path.read_bytes(), parser=html.HTMLParser(encoding="utf-8"))
+        return html.document_fromstring(
+            self.path.read_bytes(), parser=html.HTMLParser(encoding="utf-8")
+        )
 
     @cached_property
     def anchors(self) -> Counter[str]:
@@ -241,8 +242,8 @@ def weight(document: Document, site: Site) -> int:
 # Which of KaTeX's fonts a formula needs, by the classes that it gives to letters.
 _KATEX_FONTS = {
     "mathnormal": "Math-Italic", "boldsymbol": "Math-BoldItalic", "mathbf": "Main-Bold",
-    "textbf": "Main-Bold", "textit": "Main-Italic", "mathit": "Main-Italic", "mathbb": "AMS-Regular",
-    "amsrm": "AMS-Regular", "mathcal": "Caligraphic-Regular", "mathfrak": "Fraktur-Regular",
+    "textbf": "Main-Bold", "textit": "Main-Italic", "mathit": "Main-Italic",
+    "mathbb": "AMS-Regular", "amsrm": "AMS-Regular", "mathcal": "Caligraphic-Regular", "mathfrak": "Fraktur-Regular",
     "mathscr": "Script-Regular", "mathsf": "SansSerif-Regular", "textsf": "SansSerif-Regular",
     "mathtt": "Typewriter-Regular", "texttt": "Typewriter-Regular", "size1": "Size1-Regular",
     "size2": "Size2-Regular", "size3": "Size3-Regular", "size4": "Size4-Regular",

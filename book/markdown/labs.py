@@ -16,7 +16,8 @@ from book.markdown.maths import FormulaError, render
 
 _WRAPPER = '<div class="jupyter-wrapper">'
 _FORMULA = re.compile(
-    r"(?<!\\)\$\$(?P<display>.+?)\$\$|(?<![\\$])\$(?!\s)(?P<inline>[^$\n]+?)(?<!\s)\$(?!\d)", re.DOTALL
+    r"(?<!\\)\$\$(?P<display>.+?)\$\$|(?<![\\$])\$(?!\s)(?P<inline>[^$\n]+?)(?<!\s)\$(?!\d)",
+    re.DOTALL,
 )
 _NOISE = (
     ".//script | .//style | .//*[contains(@class, 'zeroclipboard-container')]"

@@ -10,7 +10,10 @@ from book.markdown import PageError
 from book.markdown.figures import image_size
 from tests.book.markdown_tools import LittleBook
 
-SVG = '<?xml version="1.0"?>\n<svg xmlns:xlink="x" width="504pt" height="252pt" viewBox="0 0 504 252">'
+SVG = (
+    '<?xml version="1.0"?>\n'
+    '<svg xmlns:xlink="x" width="504pt" height="252pt" viewBox="0 0 504 252">'
+)
 
 
 @pytest.fixture

@@ -35,7 +35,9 @@ def test_a_term_shows_its_definition(book: LittleBook) -> None:
 
 
 def test_a_link_to_the_whole_glossary_is_no_term(book: LittleBook) -> None:
-    assert book.tree("The [glossary](../appendix/glossary.md).").xpath("//a")[0].get("title") is None
+    assert (
+        book.tree("The [glossary](../appendix/glossary.md).").xpath("//a")[0].get("title") is None
+    )
 
 
 def test_an_unknown_term_fails(book: LittleBook) -> None:
@@ -125,7 +127,10 @@ def test_bare_examples_of_docstrings_become_code(book: LittleBook, indent: str) 
     lines = ["Text.", "", ">>> x = 1", ">>> x", "1", "", "More.", "", ">>> x + 1", "2"]
     prefix = '!!! note "Example"\n' if indent else ""
     tree = book.tree(prefix + "\n".join(indent + line if line else "" for line in lines))
-    assert [c.text_content() for c in tree.xpath("//code")] == [">>> x = 1\n>>> x\n1\n", ">>> x + 1\n2\n"]
+    assert [c.text_content() for c in tree.xpath("//code")] == [
+        ">>> x = 1\n>>> x\n1\n",
+        ">>> x + 1\n2\n",
+    ]
     assert not tree.xpath("//blockquote")
 
 

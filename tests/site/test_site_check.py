@@ -28,9 +28,7 @@ GOOD = """<a href="#here">x</a><a id="here"></a><a href="a/">x</a><a href="a/#th
 def test_a_good_site_passes(tmp_path: Path) -> None:
     other = PAGE.format('<h1 id="there">x</h1><a href="../">up</a>')
     style = "@font-face{src:url(f.woff2),url(f.ttf)} a{background:url('data:image/svg+xml,x')}"
-    folder = site(
-        tmp_path, GOOD, a__index_html=other, x_svg="<svg/>", s_css=style, f_woff2=b"font"
-    )
+    folder = site(tmp_path, GOOD, a__index_html=other, x_svg="<svg/>", s_css=style, f_woff2=b"font")
     assert check(folder) == []
     assert main([str(folder)]) == 0
 
@@ -68,7 +66,10 @@ def test_a_broken_page_fails(
 def test_style_sheets_are_checked(tmp_path: Path) -> None:
     style = "a{background:url(gone.png)} @import url(https://x.example/a.css);"
     reasons = [p.reason for p in check(site(tmp_path, "", s_css=style))]
-    assert reasons == ["fetched from another host: https://x.example/a.css", "leads nowhere: gone.png"]
+    assert reasons == [
+        "fetched from another host: https://x.example/a.css",
+        "leads nowhere: gone.png",
+    ]
 
 
 def test_of_a_fonts_sources_the_first_counts() -> None:
