@@ -21,6 +21,7 @@ class DecayGate(nn.Module):
         2024, arXiv:2312.06635, with a full matrix instead of a low-rank one.
 
     Example:
+        >>> import torch
         >>> DecayGate(8, 2, width=4)(torch.randn(3, 5, 8)).shape
         torch.Size([3, 2, 5, 4])
     """
@@ -50,6 +51,7 @@ class BetaGate(nn.Module):
         ICML 2021, arXiv:2102.11174.
 
     Example:
+        >>> import torch
         >>> BetaGate(8, 2)(torch.randn(3, 5, 8)).shape
         torch.Size([3, 2, 5, 1])
     """
@@ -74,6 +76,7 @@ def unit_length(x: Float[Tensor, "*B K"]) -> Float[Tensor, "*B K"]:
         The same directions, of length 1.
 
     Example:
+        >>> import torch
         >>> unit_length(torch.tensor([3.0, 4.0]))
         tensor([0.6000, 0.8000])
     """

@@ -17,6 +17,7 @@ class WeightRecorder(Protocol):
     `self.recorder.add(weights)` where it isn't `None`.
 
     Example:
+        >>> import torch
         >>> from attention_guide.layers import MultiHeadAttention
         >>> class Printer:
         ...     def add(self, weights, *, resumed=False, positions=None):
@@ -46,6 +47,7 @@ def split_heads(x: Float[Tensor, "B T HK"], n_heads: int) -> Float[Tensor, "B H 
     """Give each head its slice of the width, `(B, T, H · K)` → `(B, H, T, K)`.
 
     Example:
+        >>> import torch
         >>> split_heads(torch.ones(2, 5, 12), 3).shape
         torch.Size([2, 3, 5, 4])
     """
@@ -56,6 +58,7 @@ def merge_heads(x: Float[Tensor, "B H T K"]) -> Float[Tensor, "B T HK"]:
     """Put the heads side by side again, `(B, H, T, K)` → `(B, T, H · K)`.
 
     Example:
+        >>> import torch
         >>> x = torch.randn(2, 5, 12)
         >>> torch.equal(merge_heads(split_heads(x, 3)), x)
         True
@@ -92,6 +95,7 @@ def attend_or_record(
         `(B, H, T, E)`.
 
     Example:
+        >>> import torch
         >>> q, k, v = torch.randn(3, 1, 2, 4, 8)
         >>> attend_or_record(None, q, k, v, causal=True).shape
         torch.Size([1, 2, 4, 8])
