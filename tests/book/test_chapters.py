@@ -11,7 +11,9 @@ from book import chapters
 from book.chapters import parse
 
 PAGE = chapters.DOCS / "page.md"
-PLAIN_FENCE = re.compile(r"^[ \t>]*(?:[-*+] )?(?:`{3,}|~{3,})[ \t]*\{?\.?(?:python|py)", re.M | re.I)
+PLAIN_FENCE = re.compile(
+    r"^[ \t>]*(?:[-*+] )?(?:`{3,}|~{3,})[ \t]*\{?\.?(?:python|py)", re.M | re.I
+)
 
 
 @pytest.mark.parametrize("path", chapters.pages(), ids=chapters.slug)
@@ -33,7 +35,9 @@ def test_no_info_string_hides_a_fence(info: str) -> None:
 @pytest.mark.parametrize("indent", ["", "    ", "        ", "\t"])
 def test_blocks_in_admonitions_and_tabs_are_dedented(indent: str) -> None:
     body = "```python\nif True:\n    x = 1\n```\n\n```text {.output}\n1\n```\n"
-    text = "??? note\n\n" + "".join(f"{indent}{line}\n" if line else "\n" for line in body.split("\n"))
+    text = "??? note\n\n" + "".join(
+        f"{indent}{line}\n" if line else "\n" for line in body.split("\n")
+    )
     (block,) = parse(PAGE, text).blocks
     assert block.code == "if True:\n    x = 1\n"
     assert block.expected == "1\n"
