@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import re
 from collections import Counter
 from collections.abc import Iterator
@@ -273,8 +275,7 @@ def test_a_failed_build_leaves_the_last_good_pdf(
 
 
 def _page(body: str, uri: str = "theory/x/") -> article.Page:
-    found = article.Page(uri, html.fromstring(f"<article><h1>3. X</h1>{body}</article>"), "X", 3)
-    return found
+    return article.Page(uri, html.fromstring(f"<article><h1>3. X</h1>{body}</article>"), "X", 3)
 
 
 def test_a_formula_that_is_too_wide_is_set_smaller_until_it_cannot_be_read() -> None:
@@ -318,8 +319,8 @@ def test_footnotes_come_to_their_mark() -> None:
 
 def test_links_lead_into_the_book_or_to_a_known_address() -> None:
     page = _page(
-        "<p><a href='../y/#z'>in</a> <a href='#here'>same</a> <a href='../../downloads/x.py'>file</a>"
-        " <a href='https://doi.org/1'>out</a></p>"
+        "<p><a href='../y/#z'>in</a> <a href='#here'>same</a> "
+        "<a href='../../downloads/x.py'>file</a> <a href='https://doi.org/1'>out</a></p>"
     )
     other = _page("<p id='z'>z</p>", "theory/y/")
     pages = {p.uri: p for p in (page, other)}
@@ -359,6 +360,18 @@ def test_an_exercise_without_an_anchor_fails() -> None:
     page = _page("<h3>Exercise</h3><details class='solution'><summary>S</summary></details>")
     with pytest.raises(ValueError, match="follows no exercise"):
         solutions.gather(page)
+
+
+def test_fonts_of_the_pdf_are_those_of_their_manifest() -> None:
+    folder = Path(pdf.__file__).parent / "fonts"
+    packages = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))["packages"]
+    listed = {name: digest for package in packages for name, digest in package["sha256"].items()}
+    found = {
+        file.name: hashlib.sha256(file.read_bytes()).hexdigest()
+        for file in folder.iterdir()
+        if file.name != "manifest.json"
+    }
+    assert listed == found
 
 
 def test_ink_is_dark_enough_in_grey() -> None:
