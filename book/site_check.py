@@ -20,6 +20,7 @@ from urllib.parse import unquote, urlsplit
 
 import tinycss2
 from lxml import html
+from lxml.html import HtmlElement
 
 from book.markdown.context import DOCS, line_of
 
@@ -58,7 +59,7 @@ class Document:
     path: Path
 
     @cached_property
-    def tree(self) -> html.HtmlElement:
+    def tree(self) -> HtmlElement:
         return html.document_fromstring(
             self.path.read_bytes(), parser=html.HTMLParser(encoding="utf-8")
         )
@@ -108,7 +109,7 @@ class Site:
         return target if inside and target.is_file() else None
 
 
-def references(tree: html.HtmlElement) -> Iterator[tuple[str, bool]]:
+def references(tree: HtmlElement) -> Iterator[tuple[str, bool]]:
     """Each address in a page, and whether the browser fetches it by itself."""
     for element in tree.iter():
         if not isinstance(element.tag, str):
@@ -201,7 +202,7 @@ def _check_internal(document: Document, site: Site, reference: str) -> Iterator[
             yield document.problem(f"no such anchor: {reference}", needle)
 
 
-def _canonical_host(tree: html.HtmlElement) -> str:
+def _canonical_host(tree: HtmlElement) -> str:
     links = tree.xpath("//link[@rel='canonical']/@href")
     return urlsplit(str(links[0])).netloc if links else ""
 
@@ -243,7 +244,8 @@ def weight(document: Document, site: Site) -> int:
 _KATEX_FONTS = {
     "mathnormal": "Math-Italic", "boldsymbol": "Math-BoldItalic", "mathbf": "Main-Bold",
     "textbf": "Main-Bold", "textit": "Main-Italic", "mathit": "Main-Italic",
-    "mathbb": "AMS-Regular", "amsrm": "AMS-Regular", "mathcal": "Caligraphic-Regular", "mathfrak": "Fraktur-Regular",
+    "mathbb": "AMS-Regular", "amsrm": "AMS-Regular",
+    "mathcal": "Caligraphic-Regular", "mathfrak": "Fraktur-Regular",
     "mathscr": "Script-Regular", "mathsf": "SansSerif-Regular", "textsf": "SansSerif-Regular",
     "mathtt": "Typewriter-Regular", "texttt": "Typewriter-Regular", "size1": "Size1-Regular",
     "size2": "Size2-Regular", "size3": "Size3-Regular", "size4": "Size4-Regular",

@@ -51,9 +51,7 @@ class Citations(InlineProcessor):
         self.config = config
         self.seen: Counter[str] = Counter()
 
-    def handleMatch(  # type: ignore[override]
-        self, match: re.Match[str], data: str
-    ) -> tuple[etree.Element, int, int]:
+    def handleMatch(self, match: re.Match[str], data: str) -> tuple[etree.Element, int, int]:
         page = page_of(self.md)
         group = etree.Element("span", {"class": "citation"})
         group.text = "("

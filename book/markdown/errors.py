@@ -5,7 +5,7 @@ from __future__ import annotations
 from mkdocs.exceptions import BuildError
 
 
-class PageError(BuildError):  # type: ignore[misc]
+class PageError(BuildError):
     """A page that can't be built: its path, the line where known, and the reason.
 
     It is a MkDocs `BuildError`, so that a build ends with the message and no traceback.

@@ -7,9 +7,11 @@ on another host in front of the notebook. The book has its own style; formulas a
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from typing import Any, cast
 
 from lxml import etree, html
+from lxml.html import HtmlElement
 
 from book.markdown.errors import PageError
 from book.markdown.maths import FormulaError, render
@@ -43,11 +45,11 @@ def clean(content: str, page: str) -> str:
         raise PageError(page, None, "mkdocs-jupyter's template has changed: no wrapper found")
     root = next(e for e in html.fragments_fromstring(content[start:]) if e.tag == "div")
     root.tail = None
-    for element in root.xpath(_NOISE):
+    for element in _select(root, _NOISE):
         element.drop_tree()
-    for element in root.xpath(".//*[@tabindex]"):
+    for element in _select(root, ".//*[@tabindex]"):
         del element.attrib["tabindex"]
-    for cell in root.xpath(".//div[contains(@class, 'highlight-ipynb')]"):
+    for cell in _select(root, ".//div[contains(@class, 'highlight-ipynb')]"):
         _as_code(cell)
     for text, holder, after in list(_texts(root)):
         _set_formulas(text, holder, after, page)
@@ -57,7 +59,12 @@ def clean(content: str, page: str) -> str:
     return etree.tostring(root, encoding="unicode", method="html")
 
 
-def _as_code(cell: html.HtmlElement) -> None:
+def _select(root: HtmlElement, path: str) -> list[Any]:
+    """Elements by XPath; lxml types its answer as anything that XPath can say."""
+    return list(cast("Iterable[Any]", root.xpath(path)))
+
+
+def _as_code(cell: HtmlElement) -> None:
     """Give a code cell the structure of the book's other code, copy button included."""
     cell.set("class", "highlight")
     for pre in cell.iter("pre"):
@@ -67,9 +74,9 @@ def _as_code(cell: html.HtmlElement) -> None:
         pre.append(code)
 
 
-def _texts(root: html.HtmlElement) -> Iterator[tuple[str, html.HtmlElement, bool]]:
+def _texts(root: HtmlElement) -> Iterator[tuple[str, HtmlElement, bool]]:
     """Each text outside code, with the element that holds it and whether it follows that."""
-    for cell in root.xpath(".//*[contains(@class, 'jp-MarkdownOutput')]"):
+    for cell in _select(root, ".//*[contains(@class, 'jp-MarkdownOutput')]"):
         for element in cell.iter():
             literal = any(a.tag in _LITERAL for a in (element, *element.iterancestors()))
             if element.text and not literal:
@@ -80,7 +87,7 @@ def _texts(root: html.HtmlElement) -> Iterator[tuple[str, html.HtmlElement, bool
                 yield element.tail, element, True
 
 
-def _set_formulas(text: str, holder: html.HtmlElement, after: bool, page: str) -> None:
+def _set_formulas(text: str, holder: HtmlElement, after: bool, page: str) -> None:
     pieces = list(_FORMULA.finditer(text))
     if not pieces:
         return
@@ -98,7 +105,7 @@ def _set_formulas(text: str, holder: html.HtmlElement, after: bool, page: str) -
         parent.insert(position + offset, formula)
 
 
-def _formula(match: re.Match[str], page: str) -> html.HtmlElement:
+def _formula(match: re.Match[str], page: str) -> HtmlElement:
     display = match["display"] is not None
     tex = (match["display"] if display else match["inline"]).strip()
     try:
