@@ -13,7 +13,7 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -22,19 +22,23 @@ from torch import nn
 
 from attention_guide.checkpoints.own import WEIGHTS, rounded, save_own
 from attention_guide.data.numbers import (
-    LIMIT,
     Pair,
-    draw_numbers,
     number_pairs,
     number_vocabulary,
-    number_words,
     split_number,
 )
 from attention_guide.models.rnn import RecurrentConfig, RecurrentSeq2Seq
 from attention_guide.models.seq2seq import Transformer, TransformerConfig
-from attention_guide.recipes.bpe import apply_merges, learn_merges
 from attention_guide.recipes.cards import model_card
 from attention_guide.recipes.ledger import RESULTS, make_row, write_row
+from attention_guide.recipes.number_settings import (
+    POOLS,
+    SETTINGS,
+    Setting,
+    draw_from,
+    german_merges,
+    training_numbers,
+)
 from attention_guide.recipes.translation import (
     alignment_scores,
     attention_maps,
@@ -47,145 +51,20 @@ from attention_guide.train import History, cosine, fit, teacher_forcing
 from attention_guide.train.meter import EnergyMeter
 
 LEDGER: Final = "number-words"
-Split = Callable[[str, str], list[str]]
 
-
-@dataclass(frozen=True)
-class Setting:
-    """One row: which model, on which numbers, tested on which.
-
-    Attributes:
-        what: One sentence for the ledger.
-        family: `"transformer"` or `"recurrent"`.
-        n_train: Training numbers, each in all six directions.
-        train: Which numbers it may train on (and is tested on as held-out).
-        tests: Further test sets: name to (which numbers, how many).
-        merges: Cut German by this many byte-pair merges, not into morphemes.
-        checkpoint: Name under which the first seed's weights are kept.
-        steps: Optimiser steps.
-        batch_size: Pairs a step.
-        rate: Peak learning rate of AdamW; linear warm-up over a tenth, then cosine to 0.
-        n_test: Held-out numbers.
-    """
-
-    what: str
-    family: str
-    n_train: int = 5000
-    train: str = "all"
-    tests: tuple[tuple[str, int], ...] = ()
-    merges: int | None = None
-    checkpoint: str | None = None
-    steps: int = 1000
-    batch_size: int = 64
-    rate: float = 3e-3
-    n_test: int = 500
-
-
-# The side questions need no last per mille, and every step costs electricity.
-SIDE: Final = 600
-ABOVE: Final = (("above", 100), ("round above", 100))
-SETTINGS: Final = {
-    "transformer": Setting(
-        "Transformer, 5,000 training numbers below a million.",
-        "transformer",
-        tests=(("sparse", 200),),
-        checkpoint="number-words-transformer",
-    ),
-    "gru": Setting(
-        "Recurrent encoder-decoder with Bahdanau attention, same numbers, same steps.",
-        "recurrent",
-        tests=(("sparse", 200),),
-        checkpoint="number-words-gru",
-    ),
-    "transformer-300": Setting(
-        "Transformer, 300 training numbers.", "transformer", n_train=300, steps=SIDE, n_test=200
-    ),
-    "gru-300": Setting(
-        "Recurrent model, 300 training numbers.", "recurrent", n_train=300, steps=SIDE, n_test=200
-    ),
-    "transformer-below": Setting(
-        "Transformer, 5,000 training numbers below 100,000, tested above as well.",
-        "transformer",
-        train="below",
-        tests=ABOVE,
-        checkpoint="number-words-below-100000",
-        steps=SIDE,
-        n_test=200,
-    ),
-    "gru-below": Setting(
-        "Recurrent model, 5,000 training numbers below 100,000, tested above as well.",
-        "recurrent",
-        train="below",
-        tests=ABOVE,
-        steps=SIDE,
-        n_test=200,
-    ),
-    "transformer-four": Setting(
-        "Transformer, 5,000 training numbers with at most four digits that aren't 0.",
-        "transformer",
-        train="four",
-        tests=(("five", 100), ("six", 100)),
-        steps=SIDE,
-        n_test=200,
-    ),
-    "gru-four": Setting(
-        "Recurrent model, 5,000 training numbers with at most four digits that aren't 0.",
-        "recurrent",
-        train="four",
-        tests=(("five", 100), ("six", 100)),
-        steps=SIDE,
-        n_test=200,
-    ),
-    "transformer-bpe": Setting(
-        "Transformer, German cut by byte-pair merges into as many kinds of pieces as morphemes.",
-        "transformer",
-        merges=18,
-        steps=SIDE,
-        n_test=200,
-    ),
-}
-
-
-def _nonzero(number: int) -> int:
-    return len(str(number)) - str(number).count("0")
-
-
-POOLS: Final[dict[str, Callable[[int], bool]]] = {
-    "all": lambda number: True,
-    "below": lambda number: number < 100_000,
-    "above": lambda number: number >= 100_000,
-    "round above": lambda number: number >= 100_000 and number % 1000 == 0,
-    "four": lambda number: _nonzero(number) <= 4,
-    "five": lambda number: _nonzero(number) == 5,
-    "six": lambda number: _nonzero(number) == 6,
-    "sparse": lambda number: number >= 1000 and _nonzero(number) <= 2,
-}
-
-
-def draw_from(pool: str, n: int, *, seed: int, exclude: Sequence[int] = ()) -> list[int]:
-    """Draw `n` different numbers of a pool, uniformly.
-
-    Args:
-        pool: One of `POOLS`.
-        n: How many.
-        seed: Seed of the draw.
-        exclude: Numbers that may not be drawn.
-
-    Returns:
-        The numbers.
-
-    Raises:
-        ValueError: The pool has fewer than `n`.
-
-    Example:
-        >>> draw_from("sparse", 3, seed=0) == draw_from("sparse", 3, seed=0)
-        True
-    """
-    shuffled = draw_numbers(LIMIT - len(set(exclude)), seed=seed, exclude=exclude)
-    chosen = [number for number in shuffled if POOLS[pool](number)][:n]
-    if len(chosen) < n:
-        raise ValueError(f"n: expected at most {len(chosen)} for pool {pool!r}, got {n}")
-    return chosen
+__all__ = [
+    "POOLS",
+    "SETTINGS",
+    "Setting",
+    "draw_from",
+    "german_merges",
+    "main",
+    "make_model",
+    "run_row",
+    "run_seed",
+    "train_model",
+    "training_numbers",
+]
 
 
 def make_model(family: str, vocabulary: Vocabulary) -> nn.Module:
@@ -265,24 +144,6 @@ def train_model(
     )
 
 
-def german_merges(numbers: Sequence[int], n: int) -> Split:
-    """A `split` for `number_pairs` that cuts German by merges learned from these numbers.
-
-    Args:
-        numbers: The training numbers.
-        n: How many merges.
-
-    Returns:
-        The function; English and French are cut as ever.
-    """
-    merges = learn_merges([number_words(number, "de") for number in numbers], n)
-
-    def split(text: str, language: str) -> list[str]:
-        return apply_merges(text, merges) if language == "de" else split_number(text, language)
-
-    return split
-
-
 def run_seed(setting: Setting, seed: int) -> dict[str, Any]:
     """Train and test one seed: metrics, curves, times, model and vocabulary.
 
@@ -294,7 +155,7 @@ def run_seed(setting: Setting, seed: int) -> dict[str, Any]:
         `metrics`, `curves`, `meter`, `model`, `vocabulary` and the test `pairs` by set.
     """
     torch.manual_seed(seed)
-    train = draw_from(setting.train, setting.n_train, seed=seed)
+    train = training_numbers(setting, seed)
     split = split_number if setting.merges is None else german_merges(train, setting.merges)
     tests = {}
     for name, n in (("", setting.n_test), *setting.tests):
@@ -415,7 +276,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
         if options.numbers:
             n = options.numbers
             tests = tuple((name, n) for name, _ in setting.tests)
-            setting = replace(setting, n_train=n, n_test=n, tests=tests)
+            gaps = min(setting.gaps, n)
+            setting = replace(setting, n_train=n, n_test=n, gaps=gaps, tests=tests)
         folders = {"results": options.into, "weights": options.into} if options.into else {}
         run_row(row_id, setting, options.seeds, **folders)
 
