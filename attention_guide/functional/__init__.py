@@ -9,7 +9,6 @@ from attention_guide.functional.blocked import (
     blocked_attention,
 )
 from attention_guide.functional.conventions import (
-    MaskPolarityWarning,
     from_additive,
     from_hf_2d,
     from_hf_4d,
@@ -17,7 +16,6 @@ from attention_guide.functional.conventions import (
     from_mha,
     from_sdpa,
     mask_table,
-    suspect_polarity,
     to_additive,
     to_hf_2d,
     to_hf_4d,
@@ -57,6 +55,10 @@ from attention_guide.functional.online import (
     online_softmax,
     partial_attention,
 )
+from attention_guide.functional.polarity import (
+    MaskPolarityWarning,
+    suspect_polarity,
+)
 from attention_guide.functional.positions import (
     alibi_bias,
     alibi_slopes,
@@ -72,11 +74,13 @@ from attention_guide.functional.rope import (
     Pairing,
     apply_rope,
     convert_rope_weight,
-    interpolate_frequencies,
-    ntk_base,
     rope,
     rope_frequencies,
     rope_tables,
+)
+from attention_guide.functional.rope_scaling import (
+    interpolate_frequencies,
+    ntk_base,
     yarn_attention_factor,
     yarn_frequencies,
 )

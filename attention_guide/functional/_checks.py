@@ -91,10 +91,10 @@ def number(
     name: str,
     x: object,
     *,
-    above: float | None = None,
-    least: float | None = None,
-    below: float | None = None,
-    most: float | None = None,
+    above: float | int | None = None,
+    least: float | int | None = None,
+    below: float | int | None = None,
+    most: float | int | None = None,
 ) -> float:
     """Demand a real number within bounds."""
     if isinstance(x, bool) or not isinstance(x, int | float):

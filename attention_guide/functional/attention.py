@@ -199,7 +199,7 @@ def _choose(
 
 def _reach(window: tuple[int | None, int | None], causal: bool) -> float:
     left, right = window[0], 0 if causal else window[1]
-    return float("inf") if left is None or right is None else left + right
+    return float("inf") if left is None or right is None else float(left + right)
 
 
 def _refuse(kernel: str, **asked: object) -> None:

@@ -4,17 +4,15 @@
 makes, and warns where it can tell that the polarity is wrong.
 """
 
-import warnings
-
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from attention_guide.functional import _checks
 from attention_guide.functional.masks import combine
+from attention_guide.functional.polarity import look
 
 __all__ = [
-    "MaskPolarityWarning",
     "from_additive",
     "from_hf_2d",
     "from_hf_4d",
@@ -22,7 +20,6 @@ __all__ = [
     "from_mha",
     "from_sdpa",
     "mask_table",
-    "suspect_polarity",
     "to_additive",
     "to_hf_2d",
     "to_hf_4d",
@@ -30,10 +27,6 @@ __all__ = [
     "to_mha",
     "to_sdpa",
 ]
-
-
-class MaskPolarityWarning(UserWarning):
-    """A mask looks as if its `True` and `False` were swapped."""
 
 
 _ROWS = (
@@ -70,57 +63,6 @@ def mask_table() -> str:
     return "\n".join(line.rstrip() for line in lines)
 
 
-def suspect_polarity(
-    mask: Bool[Tensor, "..."],
-    *,
-    tokens: Int[Tensor, "B S"] | None = None,
-    pad_id: int | None = None,
-) -> str | None:
-    """Say why a mask looks inverted, or `None` when nothing is odd.
-
-    It can be told for masks of self-attention with at least two positions, and for any mask when
-    the tokens are given. A padding mask alone can't be judged: inverted right padding is the
-    same as left padding.
-
-    Args:
-        mask: Bool, `True` = may attend, `(..., T, S)`.
-        tokens: The keys' tokens, `(B, S)`, for masks `(B, H, T, S)`.
-        pad_id: The padding token among them.
-
-    Returns:
-        The reason, in words.
-
-    Raises:
-        TypeError: The mask isn't bool.
-        ValueError: Tokens and `pad_id` don't come together, or a shape is wrong.
-
-    Example:
-        >>> suspect_polarity(torch.ones(3, 3).triu(1).bool())
-        'lets every query see only its future'
-        >>> suspect_polarity(torch.ones(3, 3).tril().bool()) is None
-        True
-    """
-    _checks.trailing("mask", _checks.boolean("mask", mask), "T S")
-    if (tokens is None) != (pad_id is None):
-        raise ValueError("pad_id: expected together with tokens, or neither")
-    if mask.numel() and not bool(mask.any()):
-        return "hides everything"
-    t, s = mask.shape[-2:]
-    if t == s and t > 1:
-        past = bool(mask.tril().any())
-        if not past:
-            return "lets every query see only its future"
-        if not bool(mask.diagonal(dim1=-2, dim2=-1).any()):
-            return "lets no query see itself"
-    if tokens is not None:
-        real = _checks.integral("tokens", tokens) != pad_id
-        _checks.rank("tokens", tokens, "B S")
-        seen = mask.reshape(mask.shape[0] if mask.ndim == 4 else 1, -1, s).any(dim=1)
-        if not bool((seen & real).any()) and bool((seen & ~real).any()):
-            return "lets only padding be seen"
-    return None
-
-
 def to_additive(
     mask: Bool[Tensor, "..."], dtype: torch.dtype = torch.float32, *, finite: bool = False
 ) -> Float[Tensor, "..."]:
@@ -142,7 +84,7 @@ def to_additive(
         >>> to_additive(torch.tensor([True, False]))
         tensor([0., -inf])
     """
-    _look(_checks.boolean("mask", mask))
+    look(_checks.boolean("mask", mask))
     if not dtype.is_floating_point:
         raise TypeError(f"dtype: expected a floating-point dtype; got {dtype}")
     low = torch.finfo(dtype).min if finite else -torch.inf
@@ -170,7 +112,7 @@ def from_additive(bias: Float[Tensor, "..."]) -> Bool[Tensor, "..."]:
     open_, shut = bias == 0, bias <= torch.finfo(bias.dtype).min
     if not bool((open_ | shut).all()):
         raise ValueError("bias: expected 0, -inf or finfo.min; other values belong to bias=")
-    return _look(open_)
+    return look(open_)
 
 
 def to_sdpa(mask: Bool[Tensor, "..."]) -> Bool[Tensor, "..."]:
@@ -189,7 +131,7 @@ def to_sdpa(mask: Bool[Tensor, "..."]) -> Bool[Tensor, "..."]:
         >>> to_sdpa(torch.tensor([[True]]))
         tensor([[True]])
     """
-    return _look(_checks.boolean("mask", mask))
+    return look(_checks.boolean("mask", mask))
 
 
 def from_sdpa(attn_mask: Tensor) -> Bool[Tensor, "..."]:
@@ -210,11 +152,11 @@ def from_sdpa(attn_mask: Tensor) -> Bool[Tensor, "..."]:
         tensor([[ True, False]])
     """
     if _checks.tensor("attn_mask", attn_mask).dtype == torch.bool:
-        return _look(attn_mask)
+        return look(attn_mask)
     return from_additive(attn_mask)
 
 
-def to_mha(mask: Bool[Tensor, "..."], batch: int, n_heads: int) -> Bool[Tensor, "BH T S"]:
+def to_mha(mask: Bool[Tensor, "..."], batch: int, n_heads: int) -> Bool[Tensor, "*BH T S"]:
     """For `attn_mask` of `nn.MultiheadAttention`: inverted, batch and heads in one axis.
 
     Args:
@@ -235,7 +177,7 @@ def to_mha(mask: Bool[Tensor, "..."], batch: int, n_heads: int) -> Bool[Tensor, 
                 [False, False]])
     """
     _checks.trailing("mask", _checks.boolean("mask", mask), "T S")
-    inverse = ~_look(mask)
+    inverse = ~look(mask)
     if mask.ndim == 2:
         return inverse
     t, s = mask.shape[-2:]
@@ -285,7 +227,7 @@ def from_mha(
         )
         keys = _flip("key_padding_mask", key_padding_mask)[:, None, None]
         allowed = keys if allowed is None else combine(allowed, keys)
-    return None if allowed is None else _look(allowed)
+    return None if allowed is None else look(allowed)
 
 
 def to_hf_2d(mask: Bool[Tensor, "B 1 1 S"]) -> Int[Tensor, "B S"]:
@@ -308,7 +250,7 @@ def to_hf_2d(mask: Bool[Tensor, "B 1 1 S"]) -> Int[Tensor, "B S"]:
     _checks.rank("mask", _checks.boolean("mask", mask), "B 1 1 S")
     _checks.axis("mask", mask, 1, 1, "B 1 1 S", "(a padding mask)")
     _checks.axis("mask", mask, 2, 1, "B 1 1 S", "(a padding mask)")
-    return _look(mask)[:, 0, 0].long()
+    return look(mask)[:, 0, 0].long()
 
 
 def from_hf_2d(attention_mask: Tensor) -> Bool[Tensor, "B 1 1 S"]:
@@ -332,7 +274,7 @@ def from_hf_2d(attention_mask: Tensor) -> Bool[Tensor, "B 1 1 S"]:
     kept = attention_mask == 1
     if not bool((kept | (attention_mask == 0)).all()):
         raise ValueError("attention_mask: expected values 0 and 1 only")
-    return _look(kept[:, None, None])
+    return look(kept[:, None, None])
 
 
 def to_hf_4d(
@@ -406,7 +348,7 @@ def to_keras(mask: Bool[Tensor, "..."], batch: int) -> Bool[Tensor, "B T S"]:
     _checks.integer("batch", batch, least=0)
     t, s = mask.shape[-2:]
     _checks.broadcastable("mask", mask, (batch, 1, t, s), "B 1 T S")
-    return _look(mask).expand(batch, 1, t, s)[:, 0]
+    return look(mask).expand(batch, 1, t, s)[:, 0]
 
 
 def from_keras(attention_mask: Tensor) -> Bool[Tensor, "B 1 T S"]:
@@ -430,21 +372,10 @@ def from_keras(attention_mask: Tensor) -> Bool[Tensor, "B 1 T S"]:
     kept = attention_mask == 1
     if not bool((kept | (attention_mask == 0)).all()):
         raise ValueError("attention_mask: expected values 0 and 1 only")
-    return _look(kept[:, None])
+    return look(kept[:, None])
 
 
 def _flip(name: str, mask: Tensor) -> Tensor:
     if _checks.tensor(name, mask).dtype == torch.bool:
         return ~mask
     return from_additive(_checks.floating(name, mask))
-
-
-def _look(mask: Tensor) -> Tensor:
-    reason = suspect_polarity(mask) if mask.ndim >= 2 else None
-    if reason is not None:
-        warnings.warn(
-            f"this mask {reason}: is its polarity right? Here True = may attend",
-            MaskPolarityWarning,
-            stacklevel=3,
-        )
-    return mask

@@ -98,6 +98,11 @@ def test_its_siblings(name: str, wrong: Any, error: type[Exception], message: st
 x = torch.randn(2, 5, 8)
 Call = Callable[[], Any]
 OTHERS: list[tuple[Call, type[Exception], str]] = [
+    (
+        lambda: f.attention(q, k, v, kernel="flash"),  # type: ignore[arg-type]
+        ValueError,
+        r"kernel: expected None or one of .*; got 'flash'",
+    ),
     (lambda: f.dot_scores(x[0, 0], x), ValueError, r"q: expected \(..., T, K\)"),
     (lambda: f.dot_scores(x, x[..., :3]), ValueError, r"k: expected \(..., S, K\) with K = 8"),
     (lambda: f.dot_scores(x, x[:1]), ValueError, r"k: expected the leading axes of q, \(2,\)"),
