@@ -18,7 +18,7 @@ import attention_guide
 PACKAGE = Path(attention_guide.__file__).parent
 # Each floor may import itself and the floors named here; what is not listed may import anything.
 FLOORS = {
-    "functional": set(),
+    "functional": {"cpu"},
     "layers": {"functional"},
     "models": {"functional", "layers"},
     "text": set(),
@@ -46,11 +46,17 @@ def test_a_floor_knows_nothing_above_it(floor: str) -> None:
 def test_import_is_light() -> None:
     code = (
         "import sys, attention_guide, attention_guide.functional, attention_guide.layers;"
-        "print([m for m in ('matplotlib', 'transformers', 'num2words', 'sacrebleu', 'tqdm')"
+        "print([m for m in ('matplotlib', 'transformers', 'num2words', 'sacrebleu')"
         " if m in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def test_the_pytest_plug_in_loads_no_torch() -> None:
+    code = "import sys, attention_guide.pytest_plugin; print('torch' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "False"
 
 
 def public_objects() -> list[tuple[str, object]]:
