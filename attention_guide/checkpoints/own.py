@@ -14,8 +14,8 @@ import torch
 from torch import Tensor, nn
 
 from attention_guide.checkpoints.files import write_atomically
+from attention_guide.models import Transformer, TransformerConfig
 from attention_guide.models.rnn import RecurrentConfig, RecurrentSeq2Seq
-from attention_guide.models.seq2seq import Transformer, TransformerConfig
 from attention_guide.text import Vocabulary
 
 WEIGHTS: Final = Path(__file__).parent / "weights"

@@ -27,8 +27,8 @@ from attention_guide.data.numbers import (
     number_vocabulary,
     split_number,
 )
+from attention_guide.models import Transformer, TransformerConfig
 from attention_guide.models.rnn import RecurrentConfig, RecurrentSeq2Seq
-from attention_guide.models.seq2seq import Transformer, TransformerConfig
 from attention_guide.recipes.cards import model_card
 from attention_guide.recipes.ledger import RESULTS, make_row, write_row
 from attention_guide.recipes.number_settings import (

@@ -8,8 +8,8 @@ from torch import nn
 from attention_guide.checkpoints import load_own, own_names, rounded, save_own, write_atomically
 from attention_guide.checkpoints.own import MAX_BYTES, WEIGHTS
 from attention_guide.data.numbers import DIRECTIONS, draw_numbers, number_pairs
+from attention_guide.models import Transformer, TransformerConfig
 from attention_guide.models.rnn import RecurrentConfig, RecurrentSeq2Seq
-from attention_guide.models.seq2seq import Transformer, TransformerConfig
 from attention_guide.recipes.number_words import SETTINGS, training_numbers
 from attention_guide.recipes.translation import score
 from attention_guide.text import Vocabulary
