@@ -10,7 +10,8 @@ from attention_guide.checkpoints.own import MAX_BYTES, WEIGHTS
 from attention_guide.data.numbers import DIRECTIONS, draw_numbers, number_pairs
 from attention_guide.models import Transformer, TransformerConfig
 from attention_guide.models.rnn import RecurrentConfig, RecurrentSeq2Seq
-from attention_guide.recipes.number_words import SETTINGS, training_numbers
+from attention_guide.recipes import read_ledger
+from attention_guide.recipes.number_words import SETTINGS, draw_from, training_numbers
 from attention_guide.recipes.translation import score
 from attention_guide.text import Vocabulary
 
@@ -76,11 +77,10 @@ def test_every_checkpoint_is_small_and_has_a_card():
     assert sum(file.stat().st_size for file in WEIGHTS.iterdir()) <= 20 * 1024**2
 
 
-# The plain Transformer falls short of 99.5 % in one direction in some seeds: the chapter says so.
-@pytest.mark.parametrize(
-    ("row", "least"), [("transformer-gaps", 0.995), ("gru", 0.995), ("transformer", 0.985)]
-)
-def test_held_out_numbers_are_translated_in_every_direction(row, least):
+# The Transformer trained without extra gaps isn't here: its first seed has 99.2 % from French to
+# English, as its card and the chapter say.
+@pytest.mark.parametrize("row", ["transformer-gaps", "gru"])
+def test_held_out_numbers_are_translated_in_every_direction(row):
     setting = SETTINGS[row]
     own = load_own(setting.checkpoint)
     seen = training_numbers(setting, own.training["seed"])
@@ -88,4 +88,16 @@ def test_held_out_numbers_are_translated_in_every_direction(row, least):
     numbers = draw_numbers(250, seed=77, exclude=seen)
     scores = score(own.model, own.vocabulary, number_pairs(numbers), with_bleu=False)
     for source, target in DIRECTIONS:
-        assert scores[f"exact match/{source}-{target}"] >= least
+        assert scores[f"exact match/{source}-{target}"] >= 0.995
+
+
+@pytest.mark.parametrize("row", ["transformer", "transformer-below"])
+def test_other_checkpoints_do_what_the_ledger_says(row):
+    setting = SETTINGS[row]
+    own = load_own(setting.checkpoint)
+    recorded = read_ledger("number-words")[row].metrics["exact match"].values[0]
+    exclude = training_numbers(setting, own.training["seed"])
+    numbers = draw_from(setting.train, setting.n_test, seed=1000, exclude=exclude)
+    scores = score(own.model, own.vocabulary, number_pairs(numbers), with_bleu=False)
+    # The same numbers as the recipe's; a near tie of two logits may fall the other way elsewhere.
+    assert scores["exact match"] == pytest.approx(recorded, abs=0.002)
