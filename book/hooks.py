@@ -44,6 +44,8 @@ def on_config(config: MkDocsConfig) -> MkDocsConfig:
         "pdf": PDF.exists(),
         "offline": _offline_zip().exists(),
     }
+    # MkDocs warns of an edit address without a repository to join it to.
+    config.edit_uri = "edit/main/docs/" if config.repo_url else ""
     return config
 
 
