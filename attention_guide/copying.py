@@ -54,7 +54,7 @@ def copy(name: str) -> str:
     Raises:
         ValueError: If there is no such piece, naming those whose names are near.
 
-    Example:
+    Examples:
         >>> "def causal_mask(" in copy("causal_mask")
         True
     """

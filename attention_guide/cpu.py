@@ -51,7 +51,7 @@ def fast_matmul(*, max_error: float = 1e-6, min_gain: float = 1.1) -> FastMatmul
     Returns:
         What was found and done.
 
-    Example:
+    Examples:
         >>> report = fast_matmul()
         >>> report.on == fast_matmul_is_on()
         True

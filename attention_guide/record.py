@@ -40,7 +40,7 @@ class AttentionRecorder(Mapping[str, Tensor]):
         ValueError: Nothing matches; the message lists the names there are.
         RuntimeError: On entering: another recorder watches one of the layers.
 
-    Example:
+    Examples:
         >>> import torch
         >>> from attention_guide.models import Transformer, TransformerConfig
         >>> config = TransformerConfig(11, 11, d_model=16, n_heads=2, d_ff=32, n_layers=2)
@@ -106,7 +106,7 @@ class AttentionRecorder(Mapping[str, Tensor]):
     def passes(self, name: str) -> list[Tensor]:
         """One map a forward pass, the oldest first (`keep="all"`; else one at most).
 
-        Example:
+        Examples:
             >>> import torch
             >>> from attention_guide.layers import MultiHeadAttention
             >>> layer = MultiHeadAttention(8, 2)
@@ -124,7 +124,7 @@ class AttentionRecorder(Mapping[str, Tensor]):
         Raises:
             RuntimeError: `gradients` is off, or nothing was differentiated yet.
 
-        Example:
+        Examples:
             >>> import torch
             >>> from attention_guide.layers import MultiHeadAttention
             >>> layer = MultiHeadAttention(8, 2)
@@ -155,7 +155,7 @@ class AttentionRecorder(Mapping[str, Tensor]):
             ValueError: Nothing was recorded, nothing matches, or the layers' shapes differ (bertviz
                 stacks them).
 
-        Example:
+        Examples:
             >>> import torch
             >>> from attention_guide.layers import MultiHeadAttention
             >>> model = torch.nn.Sequential(MultiHeadAttention(8, 2), MultiHeadAttention(8, 2))

@@ -20,7 +20,7 @@ def write_atomically(path: str | Path, content: bytes) -> None:
     Raises:
         OSError: The folder can't be made or written to.
 
-    Example:
+    Examples:
         >>> folder = Path(tempfile.mkdtemp())
         >>> write_atomically(folder / "results" / "row.json", b"{}")
         >>> [file.name for file in (folder / "results").iterdir()]

@@ -52,7 +52,7 @@ def own_names(folder: Path = WEIGHTS) -> list[str]:
     Args:
         folder: Where the checkpoints lie.
 
-    Example:
+    Examples:
         >>> "number-words-transformer" in own_names()
         True
     """
@@ -75,7 +75,7 @@ def load_own(name: str, *, folder: Path = WEIGHTS) -> OwnModel:
         FileNotFoundError: There is no checkpoint of that name.
         ValueError: The file isn't one that `save_own` wrote, or it doesn't fit its model.
 
-    Example:
+    Examples:
         >>> own = load_own("number-words-transformer")
         >>> own.name, own.model.training
         ('number-words-transformer', False)
@@ -129,7 +129,7 @@ def save_own(
         TypeError: Another kind of model.
         ValueError: The file would be larger than 2 MiB.
 
-    Example:
+    Examples:
         See `attention_guide.recipes.number_words`.
     """
     families = [key for key, (kind, _) in _FAMILIES.items() if isinstance(model, kind)]
@@ -162,7 +162,7 @@ def rounded(model: nn.Module, dtype: torch.dtype = torch.float16) -> dict[str, T
     Returns:
         Name to tensor, contiguous, on the CPU.
 
-    Example:
+    Examples:
         >>> rounded(nn.Linear(2, 1))["weight"].dtype
         torch.float16
     """

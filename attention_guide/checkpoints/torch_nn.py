@@ -51,7 +51,7 @@ def attention_state_from_torch(state: Mapping[str, Tensor]) -> dict[str, Tensor]
     Raises:
         ValueError: It has parameters that ours has no place for (`add_bias_kv`).
 
-    Example:
+    Examples:
         >>> sorted(attention_state_from_torch(nn.MultiheadAttention(4, 2, bias=False).state_dict()))
         ['k_proj.weight', 'out_proj.weight', 'q_proj.weight', 'v_proj.weight']
     """
@@ -82,7 +82,7 @@ def attention_state_to_torch(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
     Raises:
         ValueError: `nn.MultiheadAttention` has no place for it.
 
-    Example:
+    Examples:
         >>> ours = MultiHeadAttention(4, 2).state_dict()
         >>> sorted(attention_state_to_torch(ours))
         ['in_proj_bias', 'in_proj_weight', 'out_proj.bias', 'out_proj.weight']
@@ -113,7 +113,7 @@ def state_from_torch(state: Mapping[str, Tensor], table: Mapping[str, str]) -> d
     Raises:
         ValueError: A name that isn't in the table.
 
-    Example:
+    Examples:
         >>> layer = nn.TransformerEncoderLayer(4, 2, 8)
         >>> sorted(state_from_torch(layer.state_dict(), ENCODER_LAYER))[0]
         'attention_residual.norm.bias'
@@ -136,7 +136,7 @@ def transformer_state_from_torch(state: Mapping[str, Tensor]) -> dict[str, Tenso
     Returns:
         The same under our names; embeddings and the output layer aren't in it.
 
-    Example:
+    Examples:
         >>> theirs = nn.Transformer(4, 2, 1, 1, 8, batch_first=True).state_dict()
         >>> ours = transformer_state_from_torch(theirs)
         >>> "decoder.blocks.0.cross_attention.q_proj.weight" in ours, "encoder.norm.bias" in ours
@@ -165,7 +165,7 @@ def transformer_state_to_torch(state: Mapping[str, Tensor]) -> dict[str, Tensor]
     Raises:
         ValueError: A part that torch's layers have no place for.
 
-    Example:
+    Examples:
         >>> theirs = nn.Transformer(4, 2, 1, 1, 8, batch_first=True).state_dict()
         >>> back = transformer_state_to_torch(transformer_state_from_torch(theirs))
         >>> all(torch.equal(back[name], x) for name, x in theirs.items())
@@ -203,7 +203,7 @@ def attention_from_torch(attention: nn.MultiheadAttention) -> MultiHeadAttention
     Raises:
         ValueError: An option that ours hasn't.
 
-    Example:
+    Examples:
         >>> theirs = nn.MultiheadAttention(8, 2, batch_first=True)
         >>> ours, x = attention_from_torch(theirs), torch.ones(1, 3, 8)
         >>> torch.allclose(ours(x), theirs(x, x, x)[0], atol=1e-6)
@@ -230,7 +230,7 @@ def encoder_block_from_torch(layer: nn.TransformerEncoderLayer) -> EncoderBlock:
     Returns:
         Ours, of the same dtype, device and mode.
 
-    Example:
+    Examples:
         >>> theirs = nn.TransformerEncoderLayer(8, 2, 16, batch_first=True).eval()
         >>> ours, x = encoder_block_from_torch(theirs), torch.ones(1, 3, 8)
         >>> torch.allclose(ours(x), theirs(x), atol=1e-5)
@@ -255,7 +255,7 @@ def decoder_block_from_torch(layer: nn.TransformerDecoderLayer) -> DecoderBlock:
         Ours, of the same dtype, device and mode. Its self-attention is always causal; torch's
         only where it is given a mask.
 
-    Example:
+    Examples:
         >>> theirs = nn.TransformerDecoderLayer(8, 2, 16, batch_first=True).eval()
         >>> ours = decoder_block_from_torch(theirs)
         >>> x, memory = torch.ones(1, 1, 8), torch.ones(1, 3, 8)
@@ -288,7 +288,7 @@ def from_torch_transformer(
     Returns:
         Ours, of the same dtype, device and mode.
 
-    Example:
+    Examples:
         >>> theirs = nn.Transformer(8, 2, 1, 1, 16, batch_first=True)
         >>> model = from_torch_transformer(theirs, 11, 13)
         >>> model(torch.tensor([[5, 6]]), torch.tensor([[1]])).shape

@@ -36,7 +36,7 @@ class Adapter:
     Raises:
         TypeError: If `fn` is not callable.
 
-    Example:
+    Examples:
         >>> from attention_guide.functional import attention
         >>> Adapter(attention, causal=True, grouped=True).causal
         True
@@ -76,7 +76,7 @@ def adapt(attention: Attention | nn.Module | Adapter) -> Adapter:
     Raises:
         TypeError: If `attention` is not callable.
 
-    Example:
+    Examples:
         >>> from attention_guide.functional import attention
         >>> adapt(attention).fn is attention
         True

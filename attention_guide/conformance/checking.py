@@ -33,7 +33,7 @@ def check(
         TypeError: If `attention` is not callable.
         ValueError: If `only` has a name that is no property's.
 
-    Example:
+    Examples:
         >>> import torch
         >>> def forgot_to_scale(q, k, v, mask=None):
         ...     scores = q @ k.transpose(-2, -1)

@@ -23,7 +23,7 @@ def load_target(target: str) -> Adapter:
         ValueError: If `target` has no colon, or the module has no such attribute.
         ModuleNotFoundError: If the module can't be found.
 
-    Example:
+    Examples:
         >>> load_target("attention_guide.functional:attention").fn.__name__
         'attention'
     """

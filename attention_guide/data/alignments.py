@@ -112,7 +112,7 @@ def number_pieces(number: int, language: str) -> list[Piece]:
     Raises:
         ValueError: A number or a language outside of these.
 
-    Example:
+    Examples:
         >>> for piece in number_pieces(21, "de"):
         ...     print(piece.text, sorted(piece.says))
         ein ['0']
@@ -153,7 +153,7 @@ def gold_links(number: int, source: str, target: str) -> set[tuple[int, int]]:
     Raises:
         ValueError: As `number_pieces`.
 
-    Example:
+    Examples:
         >>> sorted(gold_links(21, "en", "de"))  # twenty - one → ein und zwanzig
         [(0, 2), (1, 1), (2, 0)]
     """
@@ -187,7 +187,7 @@ def alignment_error_rate(
         Och and Ney (2003), "A Systematic Comparison of Various Statistical Alignment Models",
         Computational Linguistics 29(1).
 
-    Example:
+    Examples:
         >>> alignment_error_rate({(0, 0), (1, 1)}, sure={(0, 0), (1, 2)})
         0.5
     """

@@ -144,7 +144,7 @@ def number_words(number: int, language: str) -> str:
         ValueError: A number or a language outside of these.
         ModuleNotFoundError: `num2words` isn't installed (it comes with the `book` extra).
 
-    Example:
+    Examples:
         >>> [number_words(21, language) for language in LANGUAGES]
         ['twenty-one', 'einundzwanzig', 'vingt et un']
     """
@@ -172,7 +172,7 @@ def split_number(text: str, language: str) -> list[str]:
     Raises:
         ValueError: The text holds something that no number word of the language has.
 
-    Example:
+    Examples:
         >>> split_number("einundzwanzig", "de")
         ['ein', 'und', 'zwanzig']
         >>> split_number("quatre-vingt-un", "fr")
@@ -200,7 +200,7 @@ def join_number(pieces: Iterable[str], language: str) -> str:
     Returns:
         The text.
 
-    Example:
+    Examples:
         >>> join_number(["twenty", "-", "one", "thousand", ",", "six", "hundred"], "en")
         'twenty-one thousand, six hundred'
     """
@@ -225,7 +225,7 @@ def number_vocabulary() -> Vocabulary:
 
     Languages that spell a piece alike ("six") share its id.
 
-    Example:
+    Examples:
         >>> vocabulary = number_vocabulary()
         >>> vocabulary.decode(vocabulary.encode(["<2fr>", "ein", "und", "zwanzig"]))
         ['<2fr>', 'ein', 'und', 'zwanzig']
@@ -255,7 +255,7 @@ def draw_numbers(
     Raises:
         ValueError: The bounds are outside 0 … 1,000,000 or hold fewer than `n` numbers.
 
-    Example:
+    Examples:
         >>> train = draw_numbers(5_000, seed=0)
         >>> test = draw_numbers(1_000, seed=1, exclude=train)
         >>> len(set(train)), len(set(test)), set(train) & set(test)
@@ -290,7 +290,7 @@ def number_pairs(
     Returns:
         The pairs, number by number.
 
-    Example:
+    Examples:
         >>> number_pairs([21], [("en", "de")])[0][3:]
         (['<2de>', 'twenty', '-', 'one'], ['ein', 'und', 'zwanzig'])
     """

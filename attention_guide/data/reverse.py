@@ -35,7 +35,7 @@ def reversal_pairs(
     Raises:
         ValueError: The bounds are out of order, or there aren't enough different strings.
 
-    Example:
+    Examples:
         >>> pairs = reversal_pairs(3, min_length=4, max_length=4, seed=1)
         >>> all(target == source[::-1] for source, target in pairs)
         True
@@ -83,7 +83,7 @@ def split_reversal(
     Raises:
         ValueError: As `reversal_pairs`.
 
-    Example:
+    Examples:
         >>> train, test = split_reversal(100, 20)
         >>> len(train), len(test), {s for s, _ in train} & {s for s, _ in test}
         (100, 20, set())

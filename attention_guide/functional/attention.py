@@ -73,7 +73,7 @@ def attention_weights(
         Softcap: Gemma Team (2024), arXiv:2408.00118, section 2. Sinks: OpenAI (2025),
         arXiv:2508.10925.
 
-    Example:
+    Examples:
         >>> q = k = torch.zeros(1, 1, 3, 2)
         >>> attention_weights(q, k, causal=True)[0, 0]
         tensor([[1.0000, 0.0000, 0.0000],
@@ -136,7 +136,7 @@ def attention(
     Source:
         Vaswani et al. (2017), arXiv:1706.03762, equation 1.
 
-    Example:
+    Examples:
         >>> q = k = torch.zeros(1, 1, 3, 2)
         >>> attention(q, k, torch.eye(3).view(1, 1, 3, 3), causal=True)[0, 0, 1]
         tensor([0.5000, 0.5000, 0.0000])

@@ -59,7 +59,7 @@ def blocked_attention(
         `B·H·block·S` scores at a time in the forward pass; the backward pass needs the weights
         of all blocks, as those of `attention_weights`.
 
-    Example:
+    Examples:
         >>> q = k = torch.zeros(1, 1, 3, 2)
         >>> v = torch.eye(3).view(1, 1, 3, 3)
         >>> blocked_attention(q, k, v, causal=True, block=2)[0, 0, 1]

@@ -46,7 +46,7 @@ def mask_table() -> str:
     Returns:
         A table in plain text.
 
-    Example:
+    Examples:
         >>> print(mask_table())
         convention            dtype  shape                       may attend  may not
         here, SDPA            bool   broadcasts to (B, H, T, S)  True        False
@@ -80,7 +80,7 @@ def to_additive(
     Raises:
         TypeError: The mask isn't bool, or the dtype not floating point.
 
-    Example:
+    Examples:
         >>> to_additive(torch.tensor([True, False]))
         tensor([0., -inf])
     """
@@ -104,7 +104,7 @@ def from_additive(bias: Float[Tensor, "..."]) -> Bool[Tensor, "..."]:
         TypeError: It isn't floating point.
         ValueError: It has other values.
 
-    Example:
+    Examples:
         >>> from_additive(torch.tensor([0.0, float("-inf")]))
         tensor([ True, False])
     """
@@ -127,7 +127,7 @@ def to_sdpa(mask: Bool[Tensor, "..."]) -> Bool[Tensor, "..."]:
     Raises:
         TypeError: The mask isn't bool.
 
-    Example:
+    Examples:
         >>> to_sdpa(torch.tensor([[True]]))
         tensor([[True]])
     """
@@ -147,7 +147,7 @@ def from_sdpa(attn_mask: Tensor) -> Bool[Tensor, "..."]:
         TypeError: It is neither bool nor floating point.
         ValueError: It is a bias with other values.
 
-    Example:
+    Examples:
         >>> from_sdpa(torch.tensor([[0.0, float("-inf")]]))
         tensor([[ True, False]])
     """
@@ -171,7 +171,7 @@ def to_mha(mask: Bool[Tensor, "..."], batch: int, n_heads: int) -> Bool[Tensor, 
         TypeError: The mask isn't bool.
         ValueError: The shape doesn't broadcast.
 
-    Example:
+    Examples:
         >>> to_mha(torch.tensor([[True, False], [True, True]]), 1, 1)
         tensor([[False,  True],
                 [False, False]])
@@ -207,7 +207,7 @@ def from_mha(
         TypeError: A mask is neither bool nor floating point.
         ValueError: A shape is wrong.
 
-    Example:
+    Examples:
         >>> from_mha(key_padding_mask=torch.tensor([[False, True]]))
         tensor([[[[ True, False]]]])
     """
@@ -243,7 +243,7 @@ def to_hf_2d(mask: Bool[Tensor, "B 1 1 S"]) -> Int[Tensor, "B S"]:
         TypeError: The mask isn't bool.
         ValueError: It isn't a padding mask.
 
-    Example:
+    Examples:
         >>> to_hf_2d(torch.tensor([True, False]).view(1, 1, 1, 2))
         tensor([[1, 0]])
     """
@@ -266,7 +266,7 @@ def from_hf_2d(attention_mask: Tensor) -> Bool[Tensor, "B 1 1 S"]:
         TypeError: It isn't a tensor.
         ValueError: The shape is wrong, or a value is neither 0 nor 1.
 
-    Example:
+    Examples:
         >>> from_hf_2d(torch.tensor([[1, 0]]))
         tensor([[[[ True, False]]]])
     """
@@ -293,7 +293,7 @@ def to_hf_4d(
         TypeError: The mask isn't bool.
         ValueError: It has more than four axes, or a mask for each head.
 
-    Example:
+    Examples:
         >>> to_hf_4d(torch.tensor([[True]])).shape
         torch.Size([1, 1, 1, 1])
     """
@@ -317,7 +317,7 @@ def from_hf_4d(attention_mask: Float[Tensor, "B 1 T S"]) -> Bool[Tensor, "B 1 T 
         TypeError: It isn't floating point.
         ValueError: The shape is wrong, or it has other values.
 
-    Example:
+    Examples:
         >>> from_hf_4d(torch.zeros(1, 1, 1, 1))
         tensor([[[[True]]]])
     """
@@ -340,7 +340,7 @@ def to_keras(mask: Bool[Tensor, "..."], batch: int) -> Bool[Tensor, "B T S"]:
         TypeError: The mask isn't bool.
         ValueError: It has a mask for each head, which Keras can't say.
 
-    Example:
+    Examples:
         >>> to_keras(torch.tensor([[True, False]]), 1)
         tensor([[[ True, False]]])
     """
@@ -364,7 +364,7 @@ def from_keras(attention_mask: Tensor) -> Bool[Tensor, "B 1 T S"]:
         TypeError: It isn't a tensor.
         ValueError: The shape is wrong, or a value is neither 0 nor 1.
 
-    Example:
+    Examples:
         >>> from_keras(torch.tensor([[[1, 0]]]))
         tensor([[[[ True, False]]]])
     """

@@ -41,7 +41,7 @@ def greedy(logits: Float[Tensor, "B V"]) -> Int[Tensor, " B"]:
         TypeError: The logits aren't floating point.
         ValueError: The shape is wrong.
 
-    Example:
+    Examples:
         >>> greedy(torch.tensor([[0.1, 2.0, 0.3]]))
         tensor([1])
     """
@@ -65,7 +65,7 @@ def sample(
         TypeError: The logits aren't floating point.
         ValueError: The shape is wrong.
 
-    Example:
+    Examples:
         >>> sample(torch.tensor([[0.0, float("-inf")]]))
         tensor([0])
     """
@@ -89,7 +89,7 @@ def temperature(logits: Float[Tensor, "B V"], t: float) -> Float[Tensor, "B V"]:
         TypeError: The logits aren't floating point.
         ValueError: The shape is wrong, or the temperature not above 0.
 
-    Example:
+    Examples:
         >>> temperature(torch.tensor([[1.0, 2.0]]), 0.5)
         tensor([[2., 4.]])
     """
@@ -115,7 +115,7 @@ def top_k(logits: Float[Tensor, "B V"], k: int) -> Float[Tensor, "B V"]:
     Source:
         Fan, Lewis and Dauphin (2018), arXiv:1805.04833.
 
-    Example:
+    Examples:
         >>> top_k(torch.tensor([[1.0, 3.0, 2.0]]), 2)
         tensor([[-inf, 3., 2.]])
     """
@@ -142,7 +142,7 @@ def top_p(logits: Float[Tensor, "B V"], p: float) -> Float[Tensor, "B V"]:
     Source:
         Holtzman et al. (2020), arXiv:1904.09751, section 3.1.
 
-    Example:
+    Examples:
         >>> top_p(torch.tensor([[0.5, 0.3, 0.2]]).log(), 0.6).exp()
         tensor([[0.5000, 0.3000, 0.0000]])
     """
@@ -174,7 +174,7 @@ def min_p(logits: Float[Tensor, "B V"], p: float) -> Float[Tensor, "B V"]:
     Source:
         Nguyen et al. (2024), arXiv:2407.01082.
 
-    Example:
+    Examples:
         >>> min_p(torch.tensor([[0.6, 0.3, 0.1]]).log(), 0.4).exp()
         tensor([[0.6000, 0.3000, 0.0000]])
     """
@@ -206,7 +206,7 @@ def repetition_penalty(
         Keskar et al. (2019), arXiv:1909.05858, section 4.1. The paper divides negative logits,
         too, which makes them *more* likely; multiplying those is what implementations do.
 
-    Example:
+    Examples:
         >>> repetition_penalty(torch.tensor([[2.0, -2.0, 2.0]]), torch.tensor([[0, 1]]), 2.0)
         tensor([[ 1., -4.,  2.]])
     """
@@ -245,7 +245,7 @@ def generate(
         TypeError: The prefix isn't integer.
         ValueError: A shape is wrong.
 
-    Example:
+    Examples:
         >>> count_up = lambda tokens: torch.nn.functional.one_hot(tokens[:, -1] + 1, 6).float()
         >>> generate(count_up, torch.tensor([[1], [3]]), 9, eos_id=4, pad_id=0)
         tensor([[1, 2, 3, 4],

@@ -37,7 +37,7 @@ def elu_feature(x: Float[Tensor, "..."]) -> Float[Tensor, "..."]:
     Source:
         Katharopoulos et al. (2020), arXiv:2006.16236, equation 7.
 
-    Example:
+    Examples:
         >>> elu_feature(torch.tensor([0.0, 1.0]))
         tensor([1., 2.])
     """
@@ -79,7 +79,7 @@ def kernel_attention(
     Source:
         Katharopoulos et al. (2020), arXiv:2006.16236, equations 5 and 9.
 
-    Example:
+    Examples:
         >>> q, k, v = torch.randn(3, 1, 1, 4, 2)
         >>> kernel_attention(q, k, torch.ones_like(v), causal=True).flatten()
         tensor([1., 1., 1., 1., 1., 1., 1., 1.])
@@ -144,7 +144,7 @@ def linear_attention(
         arXiv:2102.11174; its chunked form: Yang et al. (2024), arXiv:2406.06484; both together:
         Yang et al. (2024), arXiv:2412.06464.
 
-    Example:
+    Examples:
         >>> q = k = torch.eye(2).view(1, 1, 2, 2)
         >>> v = torch.tensor([[1.0, 2.0], [3.0, 4.0]]).view(1, 1, 2, 2)
         >>> out, memory = linear_attention(q, k, v, scale=1.0)

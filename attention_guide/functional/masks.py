@@ -45,7 +45,7 @@ def causal_mask(
     Source:
         Vaswani et al. (2017), arXiv:1706.03762, section 3.2.3.
 
-    Example:
+    Examples:
         >>> causal_mask(2, 4).int()
         tensor([[1, 1, 1, 0],
                 [1, 1, 1, 1]], dtype=torch.int32)
@@ -83,7 +83,7 @@ def window_mask(
         window of Mistral 7B, Jiang et al. (2023), arXiv:2310.06825, which counts the position
         itself: their width `W` is `left = W - 1` here.
 
-    Example:
+    Examples:
         >>> window_mask(3, 3, left=1, right=0).int()
         tensor([[1, 0, 0],
                 [1, 1, 0],
@@ -113,7 +113,7 @@ def padding_mask(
         TypeError: The lengths aren't integers.
         ValueError: A length is negative or above `max_len`.
 
-    Example:
+    Examples:
         >>> padding_mask([1, 3])[:, 0, 0].int()
         tensor([[1, 0, 0],
                 [1, 1, 1]], dtype=torch.int32)
@@ -154,7 +154,7 @@ def prefix_mask(
     Source:
         The prefix language model of Raffel et al. (2020), arXiv:1910.10683, section 3.2.1.
 
-    Example:
+    Examples:
         >>> prefix_mask(3, 2).int()
         tensor([[1, 1, 0],
                 [1, 1, 0],
@@ -186,7 +186,7 @@ def document_mask(
         TypeError: The ids aren't integers.
         ValueError: A shape is wrong.
 
-    Example:
+    Examples:
         >>> document_mask(torch.tensor([[0, 0, 1, -1]]))[0, 0].int()
         tensor([[1, 1, 0, 0],
                 [1, 1, 0, 0],
@@ -221,7 +221,7 @@ def global_local_mask(
     Source:
         Beltagy, Peters and Cohan (2020), arXiv:2004.05150, section 3.1.
 
-    Example:
+    Examples:
         >>> global_local_mask(torch.tensor([[True, False, False, False]]), 0, 0)[0, 0].int()
         tensor([[1, 1, 1, 1],
                 [1, 1, 0, 0],
@@ -249,7 +249,7 @@ def combine(*masks: Bool[Tensor, "..."] | None) -> Bool[Tensor, "..."] | None:
         TypeError: A mask isn't bool.
         ValueError: Two shapes don't broadcast together.
 
-    Example:
+    Examples:
         >>> combine(causal_mask(2), None, padding_mask([1, 2])).shape
         torch.Size([2, 1, 2, 2])
     """
@@ -299,7 +299,7 @@ def position_mask(
         TypeError: A size isn't an int.
         ValueError: A size is negative.
 
-    Example:
+    Examples:
         >>> position_mask(2, 2) is None
         True
         >>> position_mask(2, 3, causal=True, window=(1, None)).int()

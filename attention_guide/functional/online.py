@@ -31,7 +31,7 @@ def online_softmax(x: Float[Tensor, "*B S"], *, block: int = 1) -> Float[Tensor,
     Source:
         Milakov and Gimelshein (2018), arXiv:1805.02867, algorithm 3.
 
-    Example:
+    Examples:
         >>> online_softmax(torch.tensor([0.0, 0.0, 1000.0, 1000.0]))
         tensor([0.0000, 0.0000, 0.5000, 0.5000])
     """
@@ -80,7 +80,7 @@ def partial_attention(
     Source:
         Rabe and Staats (2021), arXiv:2112.05682, section 2.
 
-    Example:
+    Examples:
         >>> x = torch.zeros(1, 1, 2, 1)
         >>> partial_attention(x, x, x)[1].exp().flatten()
         tensor([2., 2.])
@@ -115,7 +115,7 @@ def merge_partials(
     Source:
         Rabe and Staats (2021), arXiv:2112.05682, section 2.
 
-    Example:
+    Examples:
         >>> q, k, v = torch.randn(3, 1, 1, 4, 2)
         >>> parts = [partial_attention(q, k[:, :, i:i + 2], v[:, :, i:i + 2]) for i in (0, 2)]
         >>> merged, _ = merge_partials(*zip(*parts))
@@ -172,7 +172,7 @@ def chunked_prefill(
     Source:
         Agrawal et al. (2023), arXiv:2308.16369, there with decoding steps in the same batch.
 
-    Example:
+    Examples:
         >>> q, k, v = torch.randn(3, 1, 2, 5, 4)
         >>> whole = attention(q, k, v, causal=True)
         >>> torch.allclose(chunked_prefill(q, k, v, chunk=2), whole, atol=1e-6)

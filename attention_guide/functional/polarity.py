@@ -38,7 +38,7 @@ def suspect_polarity(
         TypeError: The mask isn't bool.
         ValueError: Tokens and `pad_id` don't come together, or a shape is wrong.
 
-    Example:
+    Examples:
         >>> import torch
         >>> suspect_polarity(torch.ones(3, 3).triu(1).bool())
         'lets every query see only its future'

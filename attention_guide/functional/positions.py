@@ -50,7 +50,7 @@ def sinusoidal(
     Source:
         Vaswani et al. (2017), arXiv:1706.03762, section 3.5.
 
-    Example:
+    Examples:
         >>> sinusoidal(2, 4)
         tensor([[0.0000, 1.0000, 0.0000, 1.0000],
                 [0.8415, 0.5403, 0.0100, 0.9999]])
@@ -88,7 +88,7 @@ def learned_positions(
     Source:
         Gehring et al. (2017), arXiv:1705.03122, section 3.1.
 
-    Example:
+    Examples:
         >>> learned_positions(torch.tensor([[0.0], [1.0], [2.0]]), 2, offset=1)
         tensor([[1.],
                 [2.]])
@@ -120,7 +120,7 @@ def relative_distance(
         TypeError: A size isn't an int.
         ValueError: A size is negative.
 
-    Example:
+    Examples:
         >>> relative_distance(2, 3)
         tensor([[-1,  0,  1],
                 [-2, -1,  0]])
@@ -149,7 +149,7 @@ def alibi_slopes(n_heads: int, *, device: torch.device | str | None = None) -> F
     Source:
         Press, Smith and Lewis (2022), arXiv:2108.12409, section 3.
 
-    Example:
+    Examples:
         >>> alibi_slopes(4)
         tensor([0.2500, 0.0625, 0.0156, 0.0039])
     """
@@ -182,7 +182,7 @@ def alibi_bias(
     Source:
         Press, Smith and Lewis (2022), arXiv:2108.12409, section 3.
 
-    Example:
+    Examples:
         >>> alibi_bias(8, 1, 3)[0]
         tensor([[-1.0000, -0.5000,  0.0000]])
     """
@@ -215,7 +215,7 @@ def t5_buckets(
     Source:
         Raffel et al. (2020), arXiv:1910.10683, section 2.1; the rounding as in the authors' code.
 
-    Example:
+    Examples:
         >>> t5_buckets(torch.tensor([-200, -20, -8, -1, 0, 1]))
         tensor([15, 10,  8,  1,  0, 17])
     """
@@ -263,7 +263,7 @@ def t5_bias(
     Source:
         Raffel et al. (2020), arXiv:1910.10683, section 2.1.
 
-    Example:
+    Examples:
         >>> table = torch.arange(32.0)[:, None]
         >>> t5_bias(table, 2)[0]
         tensor([[ 0., 17.],
@@ -306,7 +306,7 @@ def shaw_scores(
     Source:
         Shaw, Uszkoreit and Vaswani (2018), arXiv:1803.02155, equation 4; the paper's $a^K$.
 
-    Example:
+    Examples:
         >>> shaw_scores(torch.ones(1, 1, 2, 1), torch.tensor([[-1.0], [0.0], [1.0]]))[0, 0]
         tensor([[ 0.,  1.],
                 [-1.,  0.]])
@@ -338,7 +338,7 @@ def shaw_values(
     Source:
         Shaw, Uszkoreit and Vaswani (2018), arXiv:1803.02155, equation 3; the paper's $a^V$.
 
-    Example:
+    Examples:
         >>> table = torch.tensor([[1.0], [2.0], [3.0]])
         >>> shaw_values(torch.eye(2).view(1, 1, 2, 2), table).flatten()
         tensor([2., 2.])

@@ -46,7 +46,7 @@ def rope_frequencies(
     Source:
         Su et al. (2021), arXiv:2104.09864, section 3.2.2.
 
-    Example:
+    Examples:
         >>> rope_frequencies(4)
         tensor([1.0000, 0.0100], dtype=torch.float64)
     """
@@ -78,7 +78,7 @@ def rope_tables(
         TypeError: The positions aren't integers, or the frequencies not floating point.
         ValueError: A shape is wrong.
 
-    Example:
+    Examples:
         >>> cos, sin = rope_tables(torch.arange(2), rope_frequencies(4))
         >>> sin
         tensor([[0.0000, 0.0000],
@@ -120,7 +120,7 @@ def apply_rope(
     Source:
         Su et al. (2021), arXiv:2104.09864, equation 34, which pairs neighbours.
 
-    Example:
+    Examples:
         >>> x = torch.tensor([1.0, 2.0, 3.0, 4.0]).view(1, 1, 1, 4)
         >>> quarter = torch.zeros(1, 2), torch.ones(1, 2)
         >>> apply_rope(x, *quarter, pairing="interleaved").flatten()
@@ -171,7 +171,7 @@ def rope(
     Source:
         Su et al. (2021), arXiv:2104.09864, section 3.2.2.
 
-    Example:
+    Examples:
         >>> q, k = torch.randn(2, 1, 1, 1, 8)
         >>> near = rope(q, torch.tensor([5])) @ rope(k, torch.tensor([3])).mT
         >>> far = rope(q, torch.tensor([105])) @ rope(k, torch.tensor([103])).mT
@@ -209,7 +209,7 @@ def convert_rope_weight(
         TypeError: The weight isn't floating point.
         ValueError: The rows can't be split into that many heads of even width.
 
-    Example:
+    Examples:
         >>> convert_rope_weight(torch.tensor([0.0, 1.0, 2.0, 3.0]), 1, to="half")
         tensor([0., 2., 1., 3.])
     """

@@ -35,7 +35,7 @@ def interpolate_frequencies(frequencies: Float[Tensor, " F"], factor: float) -> 
     Source:
         Chen et al. (2023), arXiv:2306.15595, equation 4, there written for the positions.
 
-    Example:
+    Examples:
         >>> interpolate_frequencies(torch.tensor([1.0, 0.5]), 2.0)
         tensor([0.5000, 0.2500])
     """
@@ -61,7 +61,7 @@ def ntk_base(base: float, factor: float, width: int) -> float:
     Source:
         The formula as in Peng et al. (2023), arXiv:2309.00071, section 3.1.
 
-    Example:
+    Examples:
         >>> slow = rope_frequencies(8, base=ntk_base(10_000.0, 4.0, 8))[-1]
         >>> torch.allclose(slow, rope_frequencies(8)[-1] / 4)
         True
@@ -109,7 +109,7 @@ def yarn_frequencies(
         Peng et al. (2023), arXiv:2309.00071, section 3.2. That code and paper differ:
         jquesnelle/yarn issue 60.
 
-    Example:
+    Examples:
         >>> theta = rope_frequencies(8)
         >>> yarn_frequencies(8, 4.0, 512) / theta
         tensor([1.0000, 0.4230, 0.2500, 0.2500], dtype=torch.float64)
@@ -149,7 +149,7 @@ def yarn_attention_factor(factor: float) -> float:
     Source:
         Peng et al. (2023), arXiv:2309.00071, section 3.4; the paper's $\sqrt{1/t}$.
 
-    Example:
+    Examples:
         >>> round(yarn_attention_factor(4.0), 4)
         1.1386
     """

@@ -50,7 +50,7 @@ def additive_scores(
     Source:
         Bahdanau, Cho and Bengio (2015), arXiv:1409.0473, appendix A.1.2.
 
-    Example:
+    Examples:
         >>> q, k = torch.ones(1, 2), torch.tensor([[1.0, 0.0], [0.0, -1.0]])
         >>> additive_scores(q, k, torch.eye(2), torch.eye(2), torch.ones(2))
         tensor([[1.7256, 0.7616]])
@@ -81,7 +81,7 @@ def dot_scores(q: Float[Tensor, "*B T K"], k: Float[Tensor, "*B S K"]) -> Float[
     Source:
         Luong, Pham and Manning (2015), arXiv:1508.04025, section 3.1.
 
-    Example:
+    Examples:
         >>> dot_scores(torch.tensor([[1.0, 2.0]]), torch.tensor([[3.0, 0.0], [0.0, 5.0]]))
         tensor([[ 3., 10.]])
     """
@@ -109,7 +109,7 @@ def general_scores(
     Source:
         Luong, Pham and Manning (2015), arXiv:1508.04025, section 3.1.
 
-    Example:
+    Examples:
         >>> swap = torch.tensor([[0.0, 1.0], [1.0, 0.0]])
         >>> general_scores(torch.tensor([[1.0, 2.0]]), torch.eye(2), swap)
         tensor([[2., 1.]])
@@ -146,7 +146,7 @@ def concat_scores(
     Source:
         Luong, Pham and Manning (2015), arXiv:1508.04025, section 3.1.
 
-    Example:
+    Examples:
         >>> q, k = torch.ones(1, 1), torch.tensor([[1.0], [-1.0]])
         >>> concat_scores(q, k, torch.ones(1, 2), torch.ones(1))
         tensor([[0.9640, 0.0000]])
@@ -184,7 +184,7 @@ def scaled_dot_scores(
         Vaswani et al. (2017), arXiv:1706.03762, section 3.2.1. Groups: Ainslie et al. (2023),
         arXiv:2305.13245.
 
-    Example:
+    Examples:
         >>> q = torch.tensor([[2.0, 0.0, 0.0, 0.0]]).view(1, 1, 1, 4)
         >>> scaled_dot_scores(q, torch.eye(4).view(1, 1, 4, 4)).flatten()
         tensor([1., 0., 0., 0.])
@@ -222,7 +222,7 @@ def attention_scores(
     Source:
         Softcap: Gemma Team (2024), arXiv:2408.00118, section 2.
 
-    Example:
+    Examples:
         >>> q = k = torch.full((1, 1, 1, 4), 10.0)
         >>> attention_scores(q, k).item(), round(attention_scores(q, k, softcap=50.0).item(), 2)
         (200.0, 49.97)
@@ -263,7 +263,7 @@ def masked_softmax(
     Source:
         The sink logit: OpenAI (2025), gpt-oss model card, arXiv:2508.10925.
 
-    Example:
+    Examples:
         >>> scores = torch.zeros(2, 2)
         >>> masked_softmax(scores, torch.tensor([[True, True], [False, False]]))
         tensor([[0.5000, 0.5000],

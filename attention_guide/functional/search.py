@@ -44,7 +44,7 @@ def length_penalty(length: int, alpha: float) -> float:
     Source:
         Wu et al. (2016), arXiv:1609.08144, equation 14, without its coverage penalty.
 
-    Example:
+    Examples:
         >>> length_penalty(7, 1.0)
         2.0
     """
@@ -93,7 +93,7 @@ def beam_search(
         Sutskever, Vinyals and Le (2014), arXiv:1409.3215, section 3.2; the penalty as in
         `length_penalty`.
 
-    Example:
+    Examples:
         >>> chances = torch.tensor([[0.0, 0.6, 0.4, 0.0], [0.5, 0.0, 0.0, 0.5],
         ...                         [1.0, 0.0, 0.0, 0.0], [1.0, 0.0, 0.0, 0.0]])
         >>> step = lambda tokens: chances[tokens[:, -1] % 4].log()

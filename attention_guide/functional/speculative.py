@@ -56,7 +56,7 @@ def speculative_accept(
         Leviathan, Kalman and Matias (2023), arXiv:2211.17192, algorithm 1; found at the same
         time by Chen et al. (2023), arXiv:2302.01318.
 
-    Example:
+    Examples:
         >>> p = torch.tensor([[[0.0, 1.0], [1.0, 0.0]]])
         >>> speculative_accept(torch.tensor([[0]]), torch.tensor([[[1.0, 0.0]]]), p)
         Accepted(tokens=tensor([[1, 0]]), length=tensor([1]))
@@ -120,7 +120,7 @@ def speculative_decode(
     Source:
         Leviathan, Kalman and Matias (2023), arXiv:2211.17192, algorithm 1.
 
-    Example:
+    Examples:
         >>> next_one = lambda tokens: torch.nn.functional.one_hot(tokens + 1, 9) * 1e4
         >>> draft = lambda tokens: next_one(tokens)[:, -1]
         >>> speculative_decode(next_one, draft, torch.tensor([[1]]), 5)

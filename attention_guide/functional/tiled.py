@@ -112,7 +112,7 @@ def tiled_attention(
         outside, as in FlashAttention-2, Dao (2023), arXiv:2307.08691. Half precision is
         accumulated in float32.
 
-    Example:
+    Examples:
         >>> q = k = v = torch.randn(1, 2, 256, 16)
         >>> whole, tiled = untiled_traffic(q, k, v), Traffic()
         >>> _ = tiled_attention(q, k, v, traffic=tiled)
@@ -149,7 +149,7 @@ def untiled_traffic(
         TypeError: A dtype is wrong.
         ValueError: A shape is wrong.
 
-    Example:
+    Examples:
         >>> x = torch.randn(1, 1, 2, 1)
         >>> untiled_traffic(x, x, x)
         Traffic(read=56, written=40)

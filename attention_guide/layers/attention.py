@@ -26,7 +26,7 @@ PositionBias: TypeAlias = Callable[[Tensor, Tensor], Tensor]
 class ScoreOptions(TypedDict, total=False):
     """Arguments of `attention` that a layer passes through as they are.
 
-    Example:
+    Examples:
         >>> options: ScoreOptions = {"softcap": 50.0, "window": (128, 0)}
         >>> MultiHeadAttention(8, 2, **options).options["softcap"]
         50.0
@@ -90,7 +90,7 @@ class MultiHeadAttention(nn.Module):
         arXiv:2305.13245; norm of queries and keys: Henry et al., Findings of EMNLP 2020,
         arXiv:2010.04245 (which divides by the length; `RMSNorm` also learns a gain).
 
-    Example:
+    Examples:
         >>> import torch
         >>> layer = MultiHeadAttention(d_model=16, n_heads=4, n_kv_heads=2)
         >>> x, memory = torch.ones(2, 3, 16), torch.ones(2, 5, 16)

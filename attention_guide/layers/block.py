@@ -28,7 +28,7 @@ class PostNorm(nn.Module):
         Vaswani et al., "Attention Is All You Need", NeurIPS 2017, arXiv:1706.03762, sections
         3.1 and 5.4.
 
-    Example:
+    Examples:
         >>> import torch
         >>> around = PostNorm(4)
         >>> around(torch.tensor([[1.0, 1.0, 3.0, 3.0]]), torch.zeros_like).round(decimals=2)
@@ -57,7 +57,7 @@ class PreNorm(nn.Module):
         Xiong et al., "On Layer Normalization in the Transformer Architecture", ICML 2020,
         arXiv:2002.04745.
 
-    Example:
+    Examples:
         >>> import torch
         >>> around = PreNorm(4)
         >>> around(torch.tensor([[1.0, 1.0, 3.0, 3.0]]), torch.zeros_like)
@@ -86,7 +86,7 @@ class SandwichNorm(nn.Module):
         Ding et al., "CogView: Mastering Text-to-Image Generation via Transformers", NeurIPS
         2021, arXiv:2105.13290, where it is "Sandwich-LN".
 
-    Example:
+    Examples:
         >>> import torch
         >>> around = SandwichNorm(4)
         >>> around(torch.tensor([[1.0, 1.0, 3.0, 3.0]]), lambda x: 100 * x).round(decimals=2)
@@ -130,7 +130,7 @@ class EncoderBlock(nn.Module):
         Vaswani et al., "Attention Is All You Need", NeurIPS 2017, arXiv:1706.03762, section
         3.1.
 
-    Example:
+    Examples:
         >>> import torch
         >>> from attention_guide.layers import FeedForward, MultiHeadAttention
         >>> block = EncoderBlock(MultiHeadAttention(8, 2), FeedForward(8, 32), 8, residual=PreNorm)
@@ -194,7 +194,7 @@ class DecoderBlock(nn.Module):
         Vaswani et al., "Attention Is All You Need", NeurIPS 2017, arXiv:1706.03762, section
         3.1.
 
-    Example:
+    Examples:
         >>> import torch
         >>> from attention_guide.layers import FeedForward, MultiHeadAttention
         >>> attentions = MultiHeadAttention(8, 2), MultiHeadAttention(8, 2)
@@ -287,7 +287,7 @@ class ParallelBlock(nn.Module):
         arXiv:2204.02311, "Parallel Layers"; first in GPT-J (Wang and Komatsuzaki,
         2021).
 
-    Example:
+    Examples:
         >>> import torch
         >>> from attention_guide.layers import FeedForward, MultiHeadAttention
         >>> block = ParallelBlock(MultiHeadAttention(8, 2), FeedForward(8, 32), 8)

@@ -15,7 +15,7 @@ from torch import Tensor
 class Cache(Protocol):
     """What self-attention asks of a cache.
 
-    Example:
+    Examples:
         >>> def room_left(cache: Cache, max_len: int) -> int:
         ...     return max_len - cache.length
         >>> room_left(KVCache(8), 8), room_left(SlidingCache(left=2), 8)
@@ -50,7 +50,7 @@ class KVCache:
     Cost:
         2 · B · G · max_len · K numbers; an update writes T rows and copies nothing else.
 
-    Example:
+    Examples:
         >>> import torch
         >>> cache = KVCache(max_len=8)
         >>> k, v = cache.update(torch.ones(1, 2, 3, 4), torch.ones(1, 2, 3, 4))
@@ -123,7 +123,7 @@ class SlidingCache:
         arXiv:2309.17453, section 3.2. The paper numbers positions inside the cache; here keys
         keep the position of their token, so that the result equals masked full attention.
 
-    Example:
+    Examples:
         >>> import torch
         >>> cache = SlidingCache(left=2, n_sinks=1)
         >>> for step in range(6):
@@ -199,7 +199,7 @@ class LatentCache:
     Source:
         DeepSeek-AI, "DeepSeek-V2", arXiv:2405.04434, section 2.1.
 
-    Example:
+    Examples:
         >>> import torch
         >>> cache = LatentCache(max_len=8)
         >>> latent, rope_key = cache.update(torch.ones(1, 3, 16), torch.ones(1, 3, 4))
@@ -251,7 +251,7 @@ class MemoryCache:
     It knows which memory it was filled from, so that another one is projected anew and never
     answered with stale keys.
 
-    Example:
+    Examples:
         >>> import torch
         >>> memory, cache = torch.ones(1, 3, 4), MemoryCache()
         >>> k, v = cache.get(memory, lambda m: (2 * m, 3 * m))
@@ -285,7 +285,7 @@ class BlockCache(NamedTuple):
         self_attention: Keys and values of the target so far.
         cross_attention: Keys and values of the memory.
 
-    Example:
+    Examples:
         >>> BlockCache(KVCache(8), MemoryCache()).self_attention.length
         0
     """

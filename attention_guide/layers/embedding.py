@@ -20,7 +20,7 @@ class TokenEmbedding(nn.Embedding):
         Vaswani et al., "Attention Is All You Need", NeurIPS 2017, arXiv:1706.03762, section
         3.4. Rows start as N(0, 1/D), so that the scaled ones have unit variance.
 
-    Example:
+    Examples:
         >>> import torch
         >>> TokenEmbedding(100, 16)(torch.tensor([[5, 7, 5]])).shape
         torch.Size([1, 3, 16])

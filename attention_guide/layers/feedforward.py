@@ -35,7 +35,7 @@ class FeedForward(nn.Module):
         section 3.3, equation 2. Dropout inside is tensor2tensor's, not the paper's. GELU:
         Hendrycks and Gimpel, "Gaussian Error Linear Units (GELUs)", arXiv:1606.08415.
 
-    Example:
+    Examples:
         >>> import torch
         >>> FeedForward(8, 32, activation=torch.nn.functional.gelu)(torch.ones(2, 5, 8)).shape
         torch.Size([2, 5, 8])
@@ -81,7 +81,7 @@ class GatedFeedForward(nn.Module):
         Shazeer, "GLU Variants Improve Transformer", arXiv:2002.05202.
         The paper's W, V, W₂ are `gate_proj`, `up_proj`, `down_proj`.
 
-    Example:
+    Examples:
         >>> import torch
         >>> GatedFeedForward(8, 24)(torch.ones(2, 5, 8)).shape
         torch.Size([2, 5, 8])

@@ -20,7 +20,7 @@ class DecayGate(nn.Module):
         Yang et al., "Gated Linear Attention Transformers with Hardware-Efficient Training", ICML
         2024, arXiv:2312.06635, with a full matrix instead of a low-rank one.
 
-    Example:
+    Examples:
         >>> import torch
         >>> DecayGate(8, 2, width=4)(torch.randn(3, 5, 8)).shape
         torch.Size([3, 2, 5, 4])
@@ -50,7 +50,7 @@ class BetaGate(nn.Module):
         Schlag, Irie and Schmidhuber, "Linear Transformers Are Secretly Fast Weight Programmers",
         ICML 2021, arXiv:2102.11174.
 
-    Example:
+    Examples:
         >>> import torch
         >>> BetaGate(8, 2)(torch.randn(3, 5, 8)).shape
         torch.Size([3, 2, 5, 1])
@@ -75,7 +75,7 @@ def unit_length(x: Float[Tensor, "*B K"]) -> Float[Tensor, "*B K"]:
     Returns:
         The same directions, of length 1.
 
-    Example:
+    Examples:
         >>> import torch
         >>> unit_length(torch.tensor([3.0, 4.0]))
         tensor([0.6000, 0.8000])

@@ -16,7 +16,7 @@ class WeightRecorder(Protocol):
     A layer that can be watched has a class attribute `recorder = None`, and calls
     `self.recorder.add(weights)` where it isn't `None`.
 
-    Example:
+    Examples:
         >>> import torch
         >>> from attention_guide.layers import MultiHeadAttention
         >>> class Printer:
@@ -46,7 +46,7 @@ class WeightRecorder(Protocol):
 def split_heads(x: Float[Tensor, "B T HK"], n_heads: int) -> Float[Tensor, "B H T K"]:
     """Give each head its slice of the width, `(B, T, H · K)` → `(B, H, T, K)`.
 
-    Example:
+    Examples:
         >>> import torch
         >>> split_heads(torch.ones(2, 5, 12), 3).shape
         torch.Size([2, 3, 5, 4])
@@ -57,7 +57,7 @@ def split_heads(x: Float[Tensor, "B T HK"], n_heads: int) -> Float[Tensor, "B H 
 def merge_heads(x: Float[Tensor, "B H T K"]) -> Float[Tensor, "B T HK"]:
     """Put the heads side by side again, `(B, H, T, K)` → `(B, T, H · K)`.
 
-    Example:
+    Examples:
         >>> import torch
         >>> x = torch.randn(2, 5, 12)
         >>> torch.equal(merge_heads(split_heads(x, 3)), x)
@@ -94,7 +94,7 @@ def attend_or_record(
     Returns:
         `(B, H, T, E)`.
 
-    Example:
+    Examples:
         >>> import torch
         >>> q, k, v = torch.randn(3, 1, 2, 4, 8)
         >>> attend_or_record(None, q, k, v, causal=True).shape

@@ -22,7 +22,7 @@ def xavier_init(model: nn.Module) -> None:
         networks", AISTATS 2010. Embeddings: so that the factor $\sqrt D$
         of Vaswani et al. 2017, section 3.4, brings them to unit variance (as tensor2tensor).
 
-    Example:
+    Examples:
         >>> import torch
         >>> layer = torch.nn.Linear(64, 32)
         >>> xavier_init(layer)
@@ -56,7 +56,7 @@ def depth_scaled_init(model: nn.Module, n_layers: int, *, std: float = 0.02) -> 
         Radford et al., "Language Models are Unsupervised Multitask Learners", 2019:
         residual weights are scaled by $1/\sqrt{N}$ with N residual layers, here $2L$.
 
-    Example:
+    Examples:
         >>> import torch
         >>> from attention_guide.layers import FeedForward
         >>> _ = torch.manual_seed(0)

@@ -63,7 +63,7 @@ class LatentAttention(nn.Module):
         `rope_key_proj`; $W^{DQ}$ is `q_down_proj`, and $W^{UQ}$ and $W^{QR}$ are stacked in
         `q_proj`.
 
-    Example:
+    Examples:
         >>> layer = LatentAttention(32, 4, d_latent=12, d_rope=4)
         >>> x = torch.randn(2, 5, 32)
         >>> expanded, absorbed = layer(x, causal=True), layer(x, causal=True, absorb=True)

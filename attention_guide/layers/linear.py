@@ -16,7 +16,7 @@ from attention_guide.layers.norm import RMSNorm
 class LinearCache:
     """The memory of a linear-attention layer while decoding: one matrix a head, at any length.
 
-    Example:
+    Examples:
         >>> layer, cache = LinearAttention(8, 2), LinearCache()
         >>> for token in torch.randn(1, 5, 8).split(1, dim=1):
         ...     out = layer(token, causal=True, cache=cache)
@@ -70,7 +70,7 @@ class LinearAttention(nn.Module):
         2024, arXiv:2406.06484; both: Yang, Kautz and Hatamizadeh, "Gated Delta Networks", ICLR
         2025, arXiv:2412.06464. Without their short convolutions and output gates.
 
-    Example:
+    Examples:
         >>> from attention_guide.layers import BetaGate, DecayGate, unit_length
         >>> gates = {"decay": DecayGate(8, 2), "beta": BetaGate(8, 2), "feature": unit_length}
         >>> LinearAttention(8, 2, **gates)(torch.randn(2, 5, 8), causal=True).shape
@@ -184,7 +184,7 @@ class KernelAttention(nn.Module):
     Source:
         Katharopoulos et al., "Transformers are RNNs", ICML 2020, arXiv:2006.16236.
 
-    Example:
+    Examples:
         >>> layer, x = KernelAttention(8, 2), torch.randn(2, 5, 8)
         >>> layer(x).shape, layer(x, causal=True).shape
         (torch.Size([2, 5, 8]), torch.Size([2, 5, 8]))

@@ -19,7 +19,7 @@ class Routing(NamedTuple):
         chosen: The A experts of each token, `(N, A)`.
         weights: What each chosen expert's output is multiplied by, `(N, A)`.
 
-    Example:
+    Examples:
         >>> from attention_guide.layers import FeedForward
         >>> layer = MixtureOfExperts(8, [FeedForward(8, 16) for _ in range(4)])
         >>> layer.route(torch.randn(10, 8)).probabilities.shape
@@ -59,7 +59,7 @@ class MixtureOfExperts(nn.Module):
         arXiv:2101.03961; shared experts: Dai et al., "DeepSeekMoE", ACL 2024,
         arXiv:2401.06066.
 
-    Example:
+    Examples:
         >>> from attention_guide.layers import GatedFeedForward
         >>> layer = MixtureOfExperts(8, [GatedFeedForward(8, 16) for _ in range(4)], n_active=2)
         >>> layer(torch.randn(2, 5, 8)).shape, layer.routing.chosen.shape
@@ -134,7 +134,7 @@ def load_balancing_loss(
         Fedus, Zoph and Shazeer, "Switch Transformers", JMLR 2022, arXiv:2101.03961; the
         mean over A choices is the usual extension to A above 1.
 
-    Example:
+    Examples:
         >>> even = torch.full((4, 2), 0.5)
         >>> load_balancing_loss(even, torch.tensor([[0], [1], [0], [1]]))
         tensor(1.)
@@ -160,7 +160,7 @@ def balance_loss(model: nn.Module) -> Float[Tensor, ""]:
     Raises:
         ValueError: There is none that has run.
 
-    Example:
+    Examples:
         >>> from attention_guide.layers import FeedForward
         >>> model = MixtureOfExperts(8, [FeedForward(8, 16) for _ in range(4)])
         >>> _ = model(torch.randn(2, 5, 8))

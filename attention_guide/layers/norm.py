@@ -33,7 +33,7 @@ def layer_norm(
         Ba, Kiros and Hinton, "Layer Normalization", arXiv:1607.06450.
         The variance is the biased one (divided by D, not D - 1).
 
-    Example:
+    Examples:
         >>> import torch
         >>> layer_norm(torch.tensor([[1.0, 3.0]]), eps=0.0)
         tensor([[-1.,  1.]])
@@ -69,7 +69,7 @@ def rms_norm(
         Zhang and Sennrich, "Root Mean Square Layer Normalization", NeurIPS 2019,
         arXiv:1910.07467. The paper has no eps; every implementation does.
 
-    Example:
+    Examples:
         >>> import torch
         >>> rms_norm(torch.tensor([[3.0, -3.0]]), eps=0.0)
         tensor([[ 1., -1.]])
@@ -89,7 +89,7 @@ class LayerNorm(nn.Module):
     Source:
         Ba, Kiros and Hinton, "Layer Normalization", arXiv:1607.06450.
 
-    Example:
+    Examples:
         >>> import torch
         >>> norm = LayerNorm(2)
         >>> norm(torch.tensor([[1.0, 3.0]])).round(decimals=2)
@@ -124,7 +124,7 @@ class RMSNorm(nn.Module):
         Zhang and Sennrich, "Root Mean Square Layer Normalization", NeurIPS 2019,
         arXiv:1910.07467.
 
-    Example:
+    Examples:
         >>> import torch
         >>> RMSNorm(2)(torch.tensor([[3.0, -3.0]])).round(decimals=2)
         tensor([[ 1., -1.]], grad_fn=...)

@@ -28,7 +28,7 @@ class SinusoidalPositions(nn.Module):
         Vaswani et al., "Attention Is All You Need", NeurIPS 2017, arXiv:1706.03762, section
         3.5.
 
-    Example:
+    Examples:
         >>> import torch
         >>> SinusoidalPositions(4, max_len=10)(torch.zeros(1, 1, 4))
         tensor([[[0., 1., 0., 1.]]])
@@ -64,7 +64,7 @@ class LearnedPositions(nn.Module):
         Gehring et al., "Convolutional Sequence to Sequence Learning", ICML 2017,
         arXiv:1705.03122; in BERT and GPT-2 since.
 
-    Example:
+    Examples:
         >>> import torch
         >>> LearnedPositions(4, max_len=10)(torch.zeros(1, 3, 4)).shape
         torch.Size([1, 3, 4])
@@ -97,7 +97,7 @@ class RotaryPositions(nn.Module):
     Source:
         Su et al., "RoFormer", arXiv:2104.09864, section 3.2.
 
-    Example:
+    Examples:
         >>> from attention_guide.functional import rope_frequencies
         >>> from attention_guide.layers import MultiHeadAttention
         >>> rotary = RotaryPositions(rope_frequencies(4), max_len=16)
@@ -156,7 +156,7 @@ class AlibiBias(nn.Module):
     Source:
         Press, Smith and Lewis, "Train Short, Test Long", ICLR 2022, arXiv:2108.12409.
 
-    Example:
+    Examples:
         >>> AlibiBias(1)(torch.arange(2), torch.arange(3))[0]
         tensor([[-0.0000, -0.0039, -0.0078],
                 [-0.0039, -0.0000, -0.0039]])
@@ -192,7 +192,7 @@ class RelativeBias(nn.Module):
         Raffel et al., "Exploring the Limits of Transfer Learning with a Unified Text-to-Text
         Transformer", JMLR 2020, arXiv:1910.10683.
 
-    Example:
+    Examples:
         >>> RelativeBias(2)(torch.arange(3), torch.arange(5)).shape
         torch.Size([2, 3, 5])
     """

@@ -29,7 +29,7 @@ class AdditiveAttention(nn.Module):
     Source:
         Bahdanau et al. (2015), section A.1.2. `W`, `U`, `v` are the paper's `W_a`, `U_a`, `v_a`.
 
-    Example:
+    Examples:
         >>> attend = AdditiveAttention(d_query=4, d_memory=6, d_attention=5)
         >>> memory = torch.randn(2, 7, 6)
         >>> attend(torch.randn(2, 4), attend.keys(memory)).shape
@@ -83,7 +83,7 @@ class LuongAttention(nn.Module):
         Luong et al. (2015), section 3.1. As `W[h; h̄]` is `W_1 h + W_2 h̄`, `"concat"` is the
         additive score of Bahdanau et al. without a bias.
 
-    Example:
+    Examples:
         >>> attend = LuongAttention(d_query=4, d_memory=6)
         >>> memory = torch.randn(2, 7, 6)
         >>> attend(torch.randn(2, 4), attend.keys(memory)).shape
@@ -231,7 +231,7 @@ class BahdanauDecoder(_AttentiveDecoder):
     Source:
         Bahdanau et al. (2015), section 3.1 and appendix A.
 
-    Example:
+    Examples:
         >>> decoder = BahdanauDecoder(d_input=8, d_model=16, d_memory=12)
         >>> outputs, state = decoder(torch.randn(2, 5, 8), torch.randn(2, 7, 12))
         >>> outputs.shape, state.shape
@@ -273,7 +273,7 @@ class LuongDecoder(_AttentiveDecoder):
     Source:
         Luong et al. (2015), sections 3.1 (global attention, equation 5) and 3.3 (input feeding).
 
-    Example:
+    Examples:
         >>> decoder = LuongDecoder(d_input=8, d_model=16, d_memory=12, score="general")
         >>> outputs, state = decoder(torch.randn(2, 5, 8), torch.randn(2, 7, 12))
         >>> outputs.shape, state.shape

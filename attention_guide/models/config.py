@@ -35,7 +35,7 @@ class TransformerConfig:
         Vaswani et al., "Attention Is All You Need", NeurIPS 2017, arXiv:1706.03762, table 3.
         Post-norm stacks have no last norm there (`torch.nn.Transformer` has one all the same).
 
-    Example:
+    Examples:
         >>> config = TransformerConfig(32_000, 32_000, n_layers=3, norm_first=True)
         >>> config.d_head, config.encoder_depth, config.has_final_norm
         (64, 3, True)

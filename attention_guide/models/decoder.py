@@ -19,7 +19,7 @@ class Decoder(nn.Module):
         Vaswani et al., "Attention Is All You Need", NeurIPS 2017, arXiv:1706.03762, section
         3.1.
 
-    Example:
+    Examples:
         >>> import torch
         >>> from attention_guide.layers import DecoderBlock, FeedForward, MultiHeadAttention
         >>> attentions = MultiHeadAttention(8, 2), MultiHeadAttention(8, 2)

@@ -18,7 +18,7 @@ class Encoder(nn.Module):
         Vaswani et al., "Attention Is All You Need", NeurIPS 2017, arXiv:1706.03762, section
         3.1.
 
-    Example:
+    Examples:
         >>> import torch
         >>> from attention_guide.layers import EncoderBlock, FeedForward, MultiHeadAttention
         >>> blocks = [EncoderBlock(MultiHeadAttention(8, 2), FeedForward(8, 32), 8) for _ in "ab"]

@@ -74,7 +74,7 @@ class RecurrentSeq2Seq(nn.Module):
         Bahdanau et al. (2015), sections 3 and A.2; Luong et al. (2015), section 3, for the other
         three scores. Both papers train wider and (Luong) deeper networks.
 
-    Example:
+    Examples:
         >>> config = RecurrentConfig(src_vocab_size=11, tgt_vocab_size=13, d_model=8)
         >>> model = RecurrentSeq2Seq(config)
         >>> model(torch.tensor([[4, 5, 0]]), torch.tensor([[1, 7]])).shape

@@ -53,7 +53,7 @@ class Transformer(nn.Module):
         Vaswani et al., "Attention Is All You Need", NeurIPS 2017, arXiv:1706.03762, sections 3
         and 5.4 (dropout). Initialisation: Glorot and Bengio's uniform, as tensor2tensor has it.
 
-    Example:
+    Examples:
         >>> import torch
         >>> config = TransformerConfig(11, 13, d_model=16, n_heads=2, d_ff=32, n_layers=2)
         >>> model = Transformer(config)
@@ -200,7 +200,7 @@ class Transformer(nn.Module):
             With the cache, step t costs one token's projections and t + S keys; without, all t
             tokens again.
 
-        Example:
+        Examples:
             >>> import torch
             >>> config = TransformerConfig(11, 13, d_model=16, n_heads=2, d_ff=32, n_layers=2)
             >>> model = Transformer(config).eval()

@@ -23,7 +23,7 @@ def learn_merges(words: Iterable[str], n: int) -> list[tuple[str, str]]:
     Source:
         Sennrich et al. (2016), section 3.2, without the end-of-word symbol: there is one word.
 
-    Example:
+    Examples:
         >>> learn_merges(["low", "lower", "lowest"], 2)
         [('l', 'o'), ('lo', 'w')]
     """
@@ -53,7 +53,7 @@ def apply_merges(word: str, merges: Sequence[tuple[str, str]]) -> list[str]:
     Returns:
         The pieces; joined, they are the word.
 
-    Example:
+    Examples:
         >>> apply_merges("slower", [("l", "o"), ("lo", "w")])
         ['s', 'low', 'e', 'r']
     """

@@ -41,7 +41,7 @@ class Spread:
         Raises:
             ValueError: No values, or one that is infinite or not a number.
 
-        Example:
+        Examples:
             >>> Spread.of([1.0, 2.0, 3.0])
             Spread(mean=2.0, sd=1.0, values=(1.0, 2.0, 3.0))
         """
@@ -140,7 +140,7 @@ def make_row(
     Raises:
         ValueError: A list hasn't one entry a seed.
 
-    Example:
+    Examples:
         >>> row = make_row(
         ...     "demo", what="Nothing.", command="none", seeds=[0, 1], settings={},
         ...     metrics={"score": [1.0, 3.0]}, wall_seconds=[10, 10], cpu_seconds=[20, 20],
@@ -185,7 +185,7 @@ def ledger_names(folder: Path = RESULTS) -> list[str]:
     Args:
         folder: Where the ledgers lie.
 
-    Example:
+    Examples:
         >>> "number-words" in ledger_names()
         True
     """
@@ -205,7 +205,7 @@ def read_ledger(name: str, *, folder: Path = RESULTS) -> Ledger:
     Raises:
         FileNotFoundError: There is no ledger of that name.
 
-    Example:
+    Examples:
         >>> read_ledger("number-words")["transformer"].seeds
         (0, 1, 2)
     """
@@ -224,7 +224,7 @@ def write_row(name: str, row: Row, *, folder: Path = RESULTS) -> None:
         row: What `make_row` made.
         folder: Where the ledgers lie.
 
-    Example:
+    Examples:
         See `attention_guide.recipes.number_words`.
     """
     rows = read_ledger(name, folder=folder) if name in ledger_names(folder) else {}
@@ -237,7 +237,7 @@ def write_row(name: str, row: Row, *, folder: Path = RESULTS) -> None:
 def describe_machine() -> str:
     """Processor and system in a few words, as far as the system tells.
 
-    Example:
+    Examples:
         >>> describe_machine() != ""
         True
     """

@@ -155,7 +155,7 @@ def draw_from(pool: str, n: int, *, seed: int, exclude: Sequence[int] = ()) -> l
     Raises:
         ValueError: The pool has fewer than `n`.
 
-    Example:
+    Examples:
         >>> draw_from("sparse", 3, seed=0) == draw_from("sparse", 3, seed=0)
         True
     """
@@ -176,7 +176,7 @@ def training_numbers(setting: Setting, seed: int) -> list[int]:
     Returns:
         `setting.n_train` different numbers.
 
-    Example:
+    Examples:
         >>> len(training_numbers(SETTINGS["transformer-gaps"], seed=0))
         5000
     """

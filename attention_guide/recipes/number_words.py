@@ -80,7 +80,7 @@ def make_model(family: str, vocabulary: Vocabulary) -> nn.Module:
     Raises:
         ValueError: Another family.
 
-    Example:
+    Examples:
         >>> model = make_model("transformer", number_vocabulary())
         >>> sum(p.numel() for p in model.parameters())
         239936

@@ -34,7 +34,7 @@ def encode_pairs(
     Returns:
         Sources and targets, one list of ids a pair.
 
-    Example:
+    Examples:
         >>> from attention_guide.data.numbers import number_pairs, number_vocabulary
         >>> sources, targets = encode_pairs(number_pairs([21]), number_vocabulary())
         >>> len(sources), targets[0][0], targets[0][-1]

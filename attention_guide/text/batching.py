@@ -32,7 +32,7 @@ def pad_batch(
     Raises:
         ValueError: No sequence, one longer than `length`, or an unknown side.
 
-    Example:
+    Examples:
         >>> pad_batch([[5, 6, 7], [8]])
         tensor([[5, 6, 7],
                 [8, 0, 0]])
@@ -68,7 +68,7 @@ def lengths_of(ids: Int[Tensor, "B T"], *, pad_id: int = 0) -> Int[Tensor, " B"]
     Raises:
         ValueError: `ids` isn't two-dimensional.
 
-    Example:
+    Examples:
         >>> lengths_of(pad_batch([[5, 6, 7], [8]]))
         tensor([3, 1])
     """
@@ -94,7 +94,7 @@ class PairBatches:
     Raises:
         ValueError: No pairs, unequal numbers of sources and targets, or `batch_size < 1`.
 
-    Example:
+    Examples:
         >>> batches = PairBatches([[3], [4, 5]], [[6, 7], [8]], batch_size=2, shuffle=False)
         >>> source, target = next(iter(batches))
         >>> source

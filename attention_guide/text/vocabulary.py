@@ -45,7 +45,7 @@ class Vocabulary:
         ValueError: A token is listed twice or is one of the specials.
         TypeError: A token isn't a string.
 
-    Example:
+    Examples:
         >>> vocabulary = Vocabulary("abc")
         >>> vocabulary.encode("cab", bos=True, eos=True)
         [1, 5, 3, 4, 2]
@@ -90,7 +90,7 @@ class Vocabulary:
         Returns:
             The vocabulary.
 
-        Example:
+        Examples:
             >>> Vocabulary.from_texts(["the cat", "the hat"], split=words).tokens
             ['cat', 'hat', 'the']
         """
@@ -129,7 +129,7 @@ class Vocabulary:
         Raises:
             KeyError: The token isn't listed and the vocabulary has no `<unk>`.
 
-        Example:
+        Examples:
             >>> Vocabulary("abc").id_of("b")
             4
         """
@@ -145,7 +145,7 @@ class Vocabulary:
         Raises:
             IndexError: There is no such id.
 
-        Example:
+        Examples:
             >>> Vocabulary("abc").token_of(2)
             '<eos>'
         """
@@ -168,7 +168,7 @@ class Vocabulary:
         Raises:
             KeyError: A token isn't listed and the vocabulary has no `<unk>`.
 
-        Example:
+        Examples:
             >>> Vocabulary(["red", "fox"]).encode(["fox", "red"], eos=True)
             [4, 3, 2]
         """
@@ -188,7 +188,7 @@ class Vocabulary:
         Raises:
             IndexError: An id is outside the vocabulary.
 
-        Example:
+        Examples:
             >>> Vocabulary("abc").decode([1, 3, 2, 0], specials=True)
             ['<bos>', 'a', '<eos>', '<pad>']
         """
@@ -206,7 +206,7 @@ class Vocabulary:
     def to_json(self) -> str:
         """The vocabulary as one line of JSON, to keep beside a model's weights.
 
-        Example:
+        Examples:
             >>> Vocabulary.from_json(Vocabulary("ab").to_json()) == Vocabulary("ab")
             True
         """

@@ -47,7 +47,7 @@ class Range:
         ValueError: If a value is negative, not finite, or out of order.
         TypeError: If a value is not a number.
 
-    Example:
+    Examples:
         >>> Range(1, 2, 4) + Range(1, 1, 1)
         Range(low=2.0, mid=3.0, high=5.0)
         >>> Range(1, 2, 4) * 10
@@ -80,7 +80,7 @@ class Range:
             ValueError: If the numbers are negative, not finite or out of order.
             TypeError: If it is neither a number nor three of them.
 
-        Example:
+        Examples:
             >>> Range.of(5)
             Range(low=5.0, mid=5.0, high=5.0)
         """
@@ -113,7 +113,7 @@ class Range:
         Raises:
             ValueError: If `combine` is unknown, or a zero stands where a logarithm is needed.
 
-        Example:
+        Examples:
             >>> factor_two = Range(1, 2, 4)
             >>> Range.product(factor_two, factor_two)
             Range(low=1.0, mid=4.0, high=16.0)
@@ -217,7 +217,7 @@ class EnergyEstimate:
     def as_dict(self) -> dict[str, list[float] | str]:
         """All fields as JSON-ready values: each range becomes [low, mid, high].
 
-        Example:
+        Examples:
             >>> estimate_energy(3600, power_watts=1000, pue=1).as_dict()["energy_kwh"]
             [1.0, 1.0, 1.0]
         """
@@ -255,7 +255,7 @@ def estimate_energy(
     Source:
         The formula is that of Strubell et al. 2019 (section 2) and Lannelongue et al. 2021.
 
-    Example:
+    Examples:
         One hour on 400 W in an ordinary data centre, on a low-carbon grid of 50 g/kWh:
 
         >>> print(estimate_energy(3600, power_watts=(300, 400, 500), pue=1.5, grid_g_per_kwh=50))

@@ -84,7 +84,7 @@ def fit(
             batches, or an iterator that ended and can't be begun again.
         FloatingPointError: The loss stopped being finite.
 
-    Example:
+    Examples:
         >>> _ = torch.manual_seed(0)
         >>> model, data = nn.Linear(1, 1), [torch.tensor([[1.0], [2.0]])]
         >>> to_double = lambda model, x: (model(x) - 2 * x).pow(2).mean()

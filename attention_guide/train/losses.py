@@ -40,7 +40,7 @@ def cross_entropy(
     Source:
         Szegedy et al. (2016), section 7; used with ε = 0.1 by Vaswani et al. (2017), section 5.4.
 
-    Example:
+    Examples:
         >>> import torch
         >>> logits = torch.tensor([[0.0, 0.0, 0.0, 0.0], [9.0, 0.0, 0.0, 0.0]])
         >>> cross_entropy(logits, torch.tensor([3, 0]), pad_id=0)
@@ -77,7 +77,7 @@ def smoothing_floor(vocab_size: int, label_smoothing: float) -> float:
     Raises:
         ValueError: `vocab_size < 1`, or `label_smoothing` outside 0 to 1.
 
-    Example:
+    Examples:
         >>> smoothing_floor(29, 0.0)
         0.0
         >>> round(smoothing_floor(29, 0.1), 3)
@@ -107,7 +107,7 @@ def teacher_forcing(*, pad_id: int = 0, label_smoothing: float = 0.0) -> PairLos
         A function `(model, (src, tgt)) -> scalar loss`, as `fit` wants it. Rows of `tgt`
         begin with the beginning-of-sequence id and end with the end-of-sequence id.
 
-    Example:
+    Examples:
         >>> import torch
         >>> model = lambda src, tgt: torch.zeros(*tgt.shape, 8)
         >>> loss = teacher_forcing()(model, (torch.ones(1, 2).long(), torch.tensor([[1, 5, 2]])))

@@ -29,7 +29,7 @@ def read_rapl(root: Path | str = "/sys/class/powercap") -> dict[str, tuple[int, 
         Counter and the value at which it wraps, by zone; empty where there is no meter
         (macOS, Windows, most virtual machines) or it may be read by root alone.
 
-    Example:
+    Examples:
         >>> isinstance(read_rapl(), dict)
         True
     """
@@ -54,7 +54,7 @@ class EnergyMeter:
         cpu_seconds: Processor time of this process, summed over its threads.
         joules: What RAPL counted (the whole processor, other programs included), or None.
 
-    Example:
+    Examples:
         >>> with EnergyMeter() as meter:
         ...     total = sum(range(100_000))
         >>> meter.wall_seconds > 0 and meter.cpu_seconds > 0

@@ -24,7 +24,7 @@ def exact_match(predictions: Sequence[Item], references: Sequence[Item]) -> floa
     Raises:
         ValueError: The numbers differ, or there is nothing to compare.
 
-    Example:
+    Examples:
         >>> exact_match(["cba", "fed"], ["cba", "fee"])
         0.5
     """
@@ -49,7 +49,7 @@ def token_accuracy(
     Raises:
         ValueError: The shapes don't match, or every target is padding.
 
-    Example:
+    Examples:
         >>> import torch
         >>> token_accuracy(torch.eye(3), torch.tensor([0, 1, 1]))
         0.6666...
@@ -85,7 +85,7 @@ def bleu(predictions: Sequence[str], references: Sequence[str], *, tokenize: str
     Source:
         Papineni et al. (2002); Post (2018) for why not to compute it oneself.
 
-    Example:
+    Examples:
         >>> bleu(["one hundred and two"], ["one hundred and two"])
         100.0...
     """

@@ -28,7 +28,7 @@ def save_training(
         optimizer: Its optimiser.
         history: What `fit` returned so far.
 
-    Example:
+    Examples:
         >>> import pathlib, tempfile
         >>> model = nn.Linear(2, 1)
         >>> adam = torch.optim.Adam(model.parameters())
@@ -69,7 +69,7 @@ def load_training(path: str | Path, model: nn.Module, optimizer: torch.optim.Opt
     Returns:
         The history, to be passed to `fit` as `history=`.
 
-    Example:
+    Examples:
         See `save_training`.
     """
     # weights_only: the file may come from somebody else, and a pickle can run code.

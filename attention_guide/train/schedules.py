@@ -21,7 +21,7 @@ def constant(warmup: int = 0) -> Schedule:
     Raises:
         ValueError: `warmup` is negative.
 
-    Example:
+    Examples:
         >>> rate = constant(warmup=4)
         >>> [rate(step) for step in (1, 2, 4, 100)]
         [0.25, 0.5, 1.0, 1.0]
@@ -48,7 +48,7 @@ def inverse_sqrt(warmup: int) -> Schedule:
     Source:
         Vaswani et al. (2017), equation 3.
 
-    Example:
+    Examples:
         >>> rate = inverse_sqrt(warmup=100)
         >>> [rate(step) for step in (1, 50, 100, 400)]
         [0.01, 0.5, 1.0, 0.5]
@@ -75,7 +75,7 @@ def cosine(warmup: int, total: int, *, floor: float = 0.0) -> Schedule:
     Source:
         Loshchilov and Hutter (2017), equation 5, without restarts.
 
-    Example:
+    Examples:
         >>> rate = cosine(warmup=10, total=110, floor=0.1)
         >>> [round(rate(step), 3) for step in (5, 10, 60, 110, 500)]
         [0.5, 1.0, 0.55, 0.1, 0.1]
@@ -111,7 +111,7 @@ def vaswani_rate(d_model: int, warmup: int) -> float:
     Source:
         Vaswani et al. (2017), equation 3 at `step = warmup`.
 
-    Example:
+    Examples:
         >>> f"{vaswani_rate(d_model=512, warmup=4000):.1e}"
         '7.0e-04'
     """
