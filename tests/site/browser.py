@@ -101,28 +101,28 @@ class Visit:
 def visit(browser: Browser, base: str, name: str) -> Visit:
     """Read a page wide and narrow, in both schemes, and run axe-core in each."""
     seen = Visit(name)
-    with context(browser, seen) as opened:
+    with context(browser, seen, color_scheme="light") as opened:
         page = opened.new_page()
         page.goto(base + name, wait_until="load")
+        page.add_style_tag(content=_STILL)  # a colour in transition has no contrast of its own
         page.wait_for_function("document.fonts.status === 'loaded'")
-        page.wait_for_load_state("networkidle")
         seen.transferred = sum(page.evaluate(_TRANSFERS))
         for scheme in ("light", "dark"):
-            page.emulate_media(color_scheme=scheme)
-            page.wait_for_timeout(150)  # the palette changes with a transition
-            seen.backgrounds[scheme] = page.evaluate(
-                "getComputedStyle(document.body).backgroundColor"
-            )
+            if scheme == "dark":
+                page.locator("[data-md-component='palette'] label:visible").click()
+            page.wait_for_function(_SCHEME_IS, arg=_NAMES[scheme], timeout=10_000)
+            seen.backgrounds[scheme] = page.evaluate(_BACKGROUND)
             _screenshot(page, name, scheme)
             seen.violations[scheme] = _axe(page, whole=scheme == "light")
-        page.emulate_media(color_scheme="light")
         page.set_viewport_size({"width": 360, "height": 740})
-        page.wait_for_timeout(100)
         seen.widths[360] = page.evaluate("document.documentElement.scrollWidth")
         _screenshot(page, name, "360")
     return seen
 
 
+_SCHEME_IS = "name => document.body.dataset.mdColorScheme === name"
+_NAMES = {"light": "default", "dark": "slate"}
+_STILL = "*, ::before, ::after { transition: none !important; animation: none !important; }"
 _BACKGROUND = "getComputedStyle(document.body).backgroundColor"
 _TRANSFERS = """() => [...performance.getEntriesByType("navigation"),
     ...performance.getEntriesByType("resource")].map(entry => entry.encodedBodySize)"""

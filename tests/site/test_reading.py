@@ -120,3 +120,13 @@ def test_the_offline_edition_opens_every_page_from_disk(browser: Browser, unzipp
                 expect(page.locator("article")).to_be_visible()
     assert not [url for url in seen.requests if not url.startswith(("file:", "data:", "blob:"))]
     assert not seen.messages
+
+
+def test_the_scheme_follows_the_system_until_a_reader_chooses(browser: Browser, base: str) -> None:
+    with context(browser, Visit("x"), color_scheme="dark") as opened:
+        page = opened.new_page()
+        page.goto(base)
+        expect(page.locator("body")).to_have_attribute("data-md-color-scheme", "slate")
+        page.locator("[data-md-component='palette'] label:visible").click()
+        page.goto(base + "appendix/glossary/")
+        expect(page.locator("body")).to_have_attribute("data-md-color-scheme", "default")
