@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from base64 import b64encode
 from pathlib import Path
 
 import nbformat
@@ -51,8 +52,22 @@ def test_a_bad_formula_in_a_lab_fails(tmp_path: Path) -> None:
         clean(rendered(tmp_path, "An $\\undefined$ one"), "docs/labs/x.ipynb")
 
 
+def test_figures_are_described_by_the_label_that_their_run_gave_them() -> None:
+    def lab(svg: str) -> str:
+        data = b64encode(svg.encode()).decode()
+        return f'<div class="jupyter-wrapper"><img src="data:image/svg+xml;base64,{data}"></div>'
+
+    page = clean(lab('<svg xmlns="http://www.w3.org/2000/svg" aria-label="One bar."/>'), "lab")
+    assert html.fragment_fromstring(page).xpath("//img/@alt") == ["One bar."]
+    with pytest.raises(PageError, match="without `alt`"):
+        clean(lab('<svg xmlns="http://www.w3.org/2000/svg"/>'), "lab")
+
+
 def test_an_image_without_a_text_fails() -> None:
     with pytest.raises(PageError, match="without `alt`"):
         clean('<div class="jupyter-wrapper"><img src="data:,"></div>', "lab")
+
+
+def test_a_changed_template_is_noticed() -> None:
     with pytest.raises(PageError, match="template has changed"):
         clean("<div></div>", "lab")
