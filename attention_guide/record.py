@@ -3,7 +3,7 @@
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from types import TracebackType
-from typing import Literal, NamedTuple, Self, TypeAlias
+from typing import Literal, NamedTuple, TypeAlias
 
 import torch
 import torch.nn.functional as F
@@ -71,7 +71,7 @@ class AttentionRecorder(Mapping[str, Tensor]):
         self._layers = chosen
         self._sinks = {name: _Sink(_reducer(reduce), keep, gradients) for name in chosen}
 
-    def __enter__(self) -> Self:
+    def __enter__(self) -> "AttentionRecorder":
         watched = [name for name, layer in self._layers.items() if "recorder" in vars(layer)]
         if watched:
             raise RuntimeError(f"another AttentionRecorder watches {', '.join(watched)}")
@@ -94,7 +94,7 @@ class AttentionRecorder(Mapping[str, Tensor]):
         """The chosen layers, in the model's order, recorded or not."""
         return tuple(self._layers)
 
-    def __getitem__(self, name: str) -> Float[Tensor, "B H T S"]:
+    def __getitem__(self, name: str) -> Float[Tensor, "..."]:
         return self._sink(name).latest()
 
     def __iter__(self) -> Iterator[str]:

@@ -8,12 +8,15 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
 from attention_guide.layers._check import check_sequence
-from attention_guide.layers.cache import BlockCache, Cache
+from attention_guide.layers.cache import BlockCache, Cache, LatentCache
+from attention_guide.layers.linear import LinearCache
 from attention_guide.layers.norm import LayerNorm
 
 Sublayer: TypeAlias = Callable[[Tensor], Tensor]
 # Makes a norm of a given width: LayerNorm, RMSNorm, ...
 MakeNorm: TypeAlias = Callable[[int], nn.Module]
+# Whatever the block's attention keeps: the block only hands it on.
+AttentionCache: TypeAlias = Cache | LatentCache | LinearCache
 
 
 class PostNorm(nn.Module):
@@ -160,7 +163,7 @@ class EncoderBlock(nn.Module):
         mask: Bool[Tensor, "..."] | None = None,
         causal: bool = False,
         positions: Int[Tensor, "*B T"] | None = None,
-        cache: Cache | None = None,
+        cache: AttentionCache | None = None,
     ) -> Float[Tensor, "B T D"]:
         """Pass `x`, `(B, T, D)`, through both sublayers; the rest is for the attention."""
         check_sequence("x", x, self.d_model)
@@ -318,7 +321,7 @@ class ParallelBlock(nn.Module):
         mask: Bool[Tensor, "..."] | None = None,
         causal: bool = False,
         positions: Int[Tensor, "*B T"] | None = None,
-        cache: Cache | None = None,
+        cache: AttentionCache | None = None,
     ) -> Float[Tensor, "B T D"]:
         """Pass `x`, `(B, T, D)`, through both sublayers; the rest is for the attention."""
         check_sequence("x", x, self.d_model)

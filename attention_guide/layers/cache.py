@@ -5,13 +5,14 @@ follow, so it is for use under `torch.no_grad()` or `torch.inference_mode()`.
 """
 
 from collections.abc import Callable
-from typing import NamedTuple, Protocol
+from typing import NamedTuple, Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 
+@runtime_checkable
 class Cache(Protocol):
     """What self-attention asks of a cache.
 

@@ -1,6 +1,6 @@
 """What every attention layer does around the function: split, merge, and let a recorder watch."""
 
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import torch.nn.functional as F
 from jaxtyping import Float
@@ -10,6 +10,7 @@ from attention_guide.functional import Kernel, attention, attention_weights
 from attention_guide.functional.scores import weighted_sum
 
 
+@runtime_checkable
 class WeightRecorder(Protocol):
     """What a layer hands its attention weights to while an `AttentionRecorder` watches it.
 

@@ -54,7 +54,7 @@ def test_every_public_function_is_documented_and_reexported() -> None:
         text = thing.__doc__ or ""
         assert text, name
         if not isinstance(thing, type):
-            for part in ("Args:", "Returns:", "Example:"):
+            for part in ("Args:", "Returns:", "Examples:"):
                 assert part in text or (part == "Args:" and name == "mask_table"), (name, part)
 
 
