@@ -65,7 +65,9 @@ def on_pre_build(config: MkDocsConfig) -> None:
 def on_files(files: Files, config: MkDocsConfig) -> Files:
     """Add the figures, notebooks, scripts and the wheel: made by the run, not committed."""
     for source, executed in _labs.items():
-        _add(files, config, source.relative_to(DOCS).as_posix(), executed)
+        uri = source.relative_to(DOCS).as_posix()
+        _replace(files, uri, File(uri, str(executed.parents[1]), config.site_dir,
+                                  config.use_directory_urls))  # fmt: skip
     for path, result in _results.items():
         if path.is_relative_to(DOCS):
             folder = path.parent.relative_to(DOCS)
@@ -88,10 +90,14 @@ def on_page_content(html: str, page: Page, config: MkDocsConfig, files: Files) -
 
 
 def _add(files: Files, config: MkDocsConfig, uri: str, source: Path) -> None:
+    _replace(files, uri, File.generated(config, uri, abs_src_path=str(source)))
+
+
+def _replace(files: Files, uri: str, file: File) -> None:
     previous = files.get_file_from_path(uri)
     if previous:
         files.remove(previous)
-    files.append(File.generated(config, uri, abs_src_path=str(source)))
+    files.append(file)
 
 
 def _offline_zip() -> Path:

@@ -284,10 +284,22 @@ def execute_lab(path: Path, out: Path) -> Path:
     notebook.metadata = {
         key: value for key, value in notebook.metadata.items() if key in {"kernelspec", "title"}
     } | {"language_info": {"name": "python"}}
+    _describe(notebook, path)
     nbformat.validate(notebook)
     out.parent.mkdir(parents=True, exist_ok=True)
     _write_atomically(out, nbformat.writes(notebook) + "\n")  # type: ignore[no-untyped-call]
     return out
+
+
+def _describe(notebook: Any, path: Path) -> None:
+    """Give each figure the text that stands as `alt` in the metadata of the cell that drew it."""
+    for number, cell in enumerate(notebook.cells):
+        for output in cell.get("outputs", []):
+            if "image/svg+xml" in output.get("data", {}):
+                if "alt" not in cell.metadata:
+                    raise ValueError(f"{path.name}: cell {number} draws a figure without `alt`")
+                svg = output.data["image/svg+xml"]
+                output.data["image/svg+xml"] = _described(svg, cell.metadata["alt"])
 
 
 def _lab_environment() -> dict[str, str]:

@@ -7,6 +7,7 @@ on another host in front of the notebook. The book has its own style; formulas a
 from __future__ import annotations
 
 import re
+from base64 import b64decode
 from collections.abc import Iterable, Iterator
 from typing import Any, cast
 
@@ -55,8 +56,18 @@ def clean(content: str, page: str) -> str:
         _set_formulas(text, holder, after, page)
     for image in root.iter("img"):
         if (image.get("alt") or "").strip() in ("", _NO_TEXT):
-            raise PageError(page, None, "a figure without `alt` in the metadata of its output")
+            image.set("alt", _label(image.get("src") or ""))
+        if not image.get("alt"):
+            raise PageError(page, None, "a figure without `alt` in the metadata of its cell")
     return etree.tostring(root, encoding="unicode", method="html")
+
+
+def _label(source: str) -> str:
+    """The label inside an SVG, which nbconvert hides in a data address without `alt`."""
+    kind, _, data = source.partition(";base64,")
+    if kind != "data:image/svg+xml":
+        return ""
+    return etree.fromstring(b64decode(data)).get("aria-label") or ""
 
 
 def _select(root: HtmlElement, path: str) -> list[Any]:
