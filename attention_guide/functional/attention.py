@@ -70,8 +70,8 @@ def attention_weights(
 
     Source:
         Vaswani et al. (2017), arXiv:1706.03762, equation 1; the paper's $d_k$ is our `K`.
-        Softcap: Gemma Team (2024), arXiv:2408.00118, section 2. Sinks: OpenAI (2025),
-        arXiv:2508.10925.
+        Softcap: Gemma Team (2024), arXiv:2408.00118, "Logit soft-capping". Sinks: OpenAI
+        (2025), arXiv:2508.10925.
 
     Examples:
         >>> q = k = torch.zeros(1, 1, 3, 2)

@@ -80,8 +80,9 @@ def window_mask(
 
     Source:
         Beltagy, Peters and Cohan (2020), arXiv:2004.05150, section 3.1; with `right=0` the
-        window of Mistral 7B, Jiang et al. (2023), arXiv:2310.06825, which counts the position
-        itself: their width `W` is `left = W - 1` here.
+        window of Mistral 7B, Jiang et al. (2023), arXiv:2310.06825. Its figure 1 has "at most W
+        tokens", the position itself among them, which is `left = W - 1` here; its text says
+        `i - W` to `i`, one more.
 
     Examples:
         >>> window_mask(3, 3, left=1, right=0).int()

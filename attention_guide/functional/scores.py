@@ -79,7 +79,8 @@ def dot_scores(q: Float[Tensor, "*B T K"], k: Float[Tensor, "*B S K"]) -> Float[
         ValueError: A shape doesn't fit the other.
 
     Source:
-        Luong, Pham and Manning (2015), arXiv:1508.04025, section 3.1.
+        Luong, Pham and Manning (2015), "Effective Approaches to Attention-based Neural Machine
+        Translation", section 3.1.
 
     Examples:
         >>> dot_scores(torch.tensor([[1.0, 2.0]]), torch.tensor([[3.0, 0.0], [0.0, 5.0]]))
@@ -107,7 +108,8 @@ def general_scores(
         ValueError: A shape doesn't fit the others.
 
     Source:
-        Luong, Pham and Manning (2015), arXiv:1508.04025, section 3.1.
+        Luong, Pham and Manning (2015), "Effective Approaches to Attention-based Neural Machine
+        Translation", section 3.1.
 
     Examples:
         >>> swap = torch.tensor([[0.0, 1.0], [1.0, 0.0]])
@@ -144,7 +146,8 @@ def concat_scores(
         ValueError: A shape doesn't fit the others.
 
     Source:
-        Luong, Pham and Manning (2015), arXiv:1508.04025, section 3.1.
+        Luong, Pham and Manning (2015), "Effective Approaches to Attention-based Neural Machine
+        Translation", section 3.1.
 
     Examples:
         >>> q, k = torch.ones(1, 1), torch.tensor([[1.0], [-1.0]])
@@ -220,7 +223,7 @@ def attention_scores(
         ValueError: A shape or number is wrong.
 
     Source:
-        Softcap: Gemma Team (2024), arXiv:2408.00118, section 2.
+        Softcap: Gemma Team (2024), arXiv:2408.00118, "Logit soft-capping".
 
     Examples:
         >>> q = k = torch.full((1, 1, 1, 4), 10.0)

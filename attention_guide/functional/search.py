@@ -42,7 +42,7 @@ def length_penalty(length: int, alpha: float) -> float:
         ValueError: The length is negative.
 
     Source:
-        Wu et al. (2016), arXiv:1609.08144, equation 14, without its coverage penalty.
+        Wu et al. (2016), arXiv:1609.08144: its `lp`, without its coverage penalty.
 
     Examples:
         >>> length_penalty(7, 1.0)

@@ -53,8 +53,8 @@ def speculative_accept(
         ValueError: A shape is wrong.
 
     Source:
-        Leviathan, Kalman and Matias (2023), arXiv:2211.17192, algorithm 1; found at the same
-        time by Chen et al. (2023), arXiv:2302.01318.
+        Leviathan, Kalman and Matias (2023), arXiv:2211.17192, algorithm 1; also in Chen
+        et al. (2023), arXiv:2302.01318.
 
     Examples:
         >>> p = torch.tensor([[[0.0, 1.0], [1.0, 0.0]]])

@@ -287,8 +287,7 @@ class ParallelBlock(nn.Module):
 
     Source:
         Chowdhery et al., "PaLM: Scaling Language Modeling with Pathways", JMLR 2023,
-        arXiv:2204.02311, "Parallel Layers"; first in GPT-J (Wang and Komatsuzaki,
-        2021).
+        arXiv:2204.02311. GPT-J has such a block, too.
 
     Examples:
         >>> import torch

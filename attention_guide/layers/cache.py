@@ -120,7 +120,7 @@ class SlidingCache:
         2 · B · G · (n_sinks + left) · K numbers, however long the text.
 
     Source:
-        Xiao et al., "Efficient Streaming Language Models with Attention Sinks", ICLR 2024,
+        Xiao et al., "Efficient Streaming Language Models with Attention Sinks", 2023,
         arXiv:2309.17453, section 3.2. The paper numbers positions inside the cache; here keys
         keep the position of their token, so that the result equals masked full attention.
 

@@ -19,7 +19,7 @@ def xavier_init(model: nn.Module) -> None:
 
     Source:
         Glorot and Bengio, "Understanding the difficulty of training deep feedforward neural
-        networks", AISTATS 2010. Embeddings: so that the factor $\sqrt D$
+        networks", 2010. Embeddings: so that the factor $\sqrt D$
         of Vaswani et al. 2017, section 3.4, brings them to unit variance (as tensor2tensor).
 
     Examples:

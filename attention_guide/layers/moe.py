@@ -53,10 +53,10 @@ class MixtureOfExperts(nn.Module):
 
     Source:
         Shazeer et al., "Outrageously Large Neural Networks: The Sparsely-Gated
-        Mixture-of-Experts Layer", ICLR 2017, arXiv:1701.06538, without its noise;
+        Mixture-of-Experts Layer", 2017, arXiv:1701.06538, without its noise;
         renormalised top 2: Jiang et al., "Mixtral of Experts", arXiv:2401.04088;
-        one expert, not renormalised: Fedus, Zoph and Shazeer, "Switch Transformers", JMLR 2022,
-        arXiv:2101.03961; shared experts: Dai et al., "DeepSeekMoE", ACL 2024,
+        one expert, not renormalised: Fedus, Zoph and Shazeer, "Switch Transformers", 2021,
+        arXiv:2101.03961; shared experts: Dai et al., "DeepSeekMoE", 2024,
         arXiv:2401.06066.
 
     Examples:
@@ -131,7 +131,7 @@ def load_balancing_loss(
         ValueError: A shape is wrong.
 
     Source:
-        Fedus, Zoph and Shazeer, "Switch Transformers", JMLR 2022, arXiv:2101.03961; the
+        Fedus, Zoph and Shazeer, "Switch Transformers", 2021, arXiv:2101.03961; the
         mean over A choices is the usual extension to A above 1.
 
     Examples:

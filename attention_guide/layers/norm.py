@@ -66,7 +66,7 @@ def rms_norm(
         ValueError: `weight` isn't as wide as `x`.
 
     Source:
-        Zhang and Sennrich, "Root Mean Square Layer Normalization", NeurIPS 2019,
+        Zhang and Sennrich, "Root Mean Square Layer Normalization", 2019,
         arXiv:1910.07467. The paper has no eps; every implementation does.
 
     Examples:
@@ -121,7 +121,7 @@ class RMSNorm(nn.Module):
         eps: Added to the mean square, inside the root.
 
     Source:
-        Zhang and Sennrich, "Root Mean Square Layer Normalization", NeurIPS 2019,
+        Zhang and Sennrich, "Root Mean Square Layer Normalization", 2019,
         arXiv:1910.07467.
 
     Examples:

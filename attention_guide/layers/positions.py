@@ -61,7 +61,7 @@ class LearnedPositions(nn.Module):
         max_len: Rows of the table: the longest sequence the model can ever read.
 
     Source:
-        Gehring et al., "Convolutional Sequence to Sequence Learning", ICML 2017,
+        Gehring et al., "Convolutional Sequence to Sequence Learning", 2017,
         arXiv:1705.03122; in BERT and GPT-2 since.
 
     Examples:
@@ -154,7 +154,7 @@ class AlibiBias(nn.Module):
         n_heads: Heads H, each with its own slope; nothing is learned.
 
     Source:
-        Press, Smith and Lewis, "Train Short, Test Long", ICLR 2022, arXiv:2108.12409.
+        Press, Smith and Lewis, "Train Short, Test Long", 2022, arXiv:2108.12409.
 
     Examples:
         >>> AlibiBias(1)(torch.arange(2), torch.arange(3))[0]

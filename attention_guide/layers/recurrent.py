@@ -271,7 +271,8 @@ class LuongDecoder(_AttentiveDecoder):
         ValueError: An unknown score, or `"dot"` with two widths.
 
     Source:
-        Luong et al. (2015), sections 3.1 (global attention, equation 5) and 3.3 (input feeding).
+        Luong et al. (2015), sections 3 (equation 5), 3.1 (global attention) and 3.3 (input
+        feeding).
 
     Examples:
         >>> decoder = LuongDecoder(d_input=8, d_model=16, d_memory=12, score="general")

@@ -184,7 +184,7 @@ Wind is on land, solar are photovoltaic plants of a utility.
 WORLD_GRID = Range(24, 445, 820)
 """gCO2e/kWh of a grid that we don't know: hydro, the world's average of 2024, coal.
 
-The average is the IEA's (Electricity 2025) and counts combustion alone.
+The average is the IEA's (Electricity 2025): CO2 of generation, not of the life cycle.
 """
 
 
