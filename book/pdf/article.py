@@ -12,6 +12,8 @@ from urllib.parse import unquote, urljoin, urlsplit
 from lxml import html
 from lxml.html import HtmlElement
 
+from book.markdown.figures import image_size
+
 SITE = "https://site.invalid/"
 _DROPPED = (
     "headerlink", "md-content__button", "md-button", "twemoji", "md-source-file", "doc-symbol",
@@ -232,6 +234,10 @@ def _images(page: Page, site: Path) -> None:
             raise ValueError(f"{page.uri}: no image {path}")
         image.set("src", file.resolve().as_uri())
         page.figures.append(posixpath.basename(path))
+        size = image_size(file.read_bytes())
+        parent = image.getparent()
+        if size and size[1] > 1.15 * size[0] and parent is not None and parent.tag == "figure":
+            parent.set("class", "tall")
         for name in {"width", "height"} & set(image.attrib):
             del image.attrib[name]
 

@@ -15,6 +15,9 @@ LINE = 156 * MM
 INDENT = 7 * MM  # of a list, a box or a quotation
 TAG_GAP = 3 * MM
 SMALLEST = 0.62
+FAR = 60 * MM  # taller than any formula
+
+_FORMULA_PARTS = frozenset(("katex-inner", "brace-left", "brace-center", "brace-right"))
 
 Measure = dict[int, tuple[float, float]]  # formula -> widths of the formula and of its tag
 
@@ -95,3 +98,28 @@ def _boxes(box: Any) -> Iterator[Any]:
     yield box
     for child in getattr(box, "children", ()):
         yield from _boxes(child)
+
+
+def straighten(pages: list[Any]) -> list[str]:
+    """Put parts of formulas that stand far from the box that holds them where they belong.
+
+    WeasyPrint can leave an absolutely positioned part where a first attempt at the page had it.
+    The style sheet puts surds and tags at the top of their box, so their place is known; any
+    other part that is far away is a complaint.
+    """
+    complaints = []
+    for number, page in enumerate(pages, start=1):
+        for parent in _boxes(page._page_box):
+            for child in getattr(parent, "children", ()):
+                part = getattr(child, "_box", child)
+                element = getattr(part, "element", None)
+                if element is None or part.style["position"] != "absolute":
+                    continue
+                distance = parent.position_y - part.position_y
+                if abs(distance) <= FAR:
+                    continue
+                if "hide-tail" in _classes(parent) or "katex-tag" in _classes(part):
+                    part.translate(0, distance)
+                elif _FORMULA_PARTS & set(_classes(part)) or "data-formula-part" in element.attrib:
+                    complaints.append(f"page {number}: a part of a formula is out of place")
+    return complaints

@@ -38,7 +38,9 @@ def render(document: HtmlElement, assets: Path) -> bytes:
         sheet, wide = formulas.sheet(document)
         sheet_size = "@page { size: 3000mm 297mm } html { font-size: 10.5pt }"
         formulas.fit(wide, formulas.widths(_html(sheet, assets, sheet_size).pages))
-        pdf: bytes = _html(document, assets).write_pdf(pdf_variant="pdf/ua-1")
+        book = _html(document, assets)
+        found += formulas.straighten(book.pages)
+        pdf: bytes = book.write_pdf(pdf_variant="pdf/ua-1")
     if found:
         raise RendererWarning("\n".join(dict.fromkeys(found)))
     return pdf

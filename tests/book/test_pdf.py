@@ -307,6 +307,29 @@ def test_formulas_are_measured_as_they_are_set() -> None:
     assert measured[0][1] == 0 < measured[1][1] < 60
 
 
+class Box:
+    """As much of a laid-out box as `straighten` looks at."""
+
+    def __init__(self, kind: str, y: float, position: str = "static", *children: Box) -> None:
+        self.element = html.Element("span", {"class": kind})
+        self.position_y, self.children = y, children
+        self.style = {"position": position}
+
+    def translate(self, dx: float, dy: float) -> None:
+        self.position_y += dy
+
+
+def test_a_surd_left_behind_is_put_back_and_any_other_part_is_a_complaint() -> None:
+    surd, near = Box("surd", 1032.0, "absolute"), Box("surd", 95.0, "absolute")
+    tag, brace = Box("katex-tag", 900.0, "absolute"), Box("brace-left", 900.0, "absolute")
+    line = Box("hide-tail", 95.0, "static", surd, near)
+    page = type("Page", (), {"_page_box": Box("", 95.0, "static", line, tag)})
+    assert formulas.straighten([page]) == []
+    assert (surd.position_y, near.position_y, tag.position_y) == (95.0, 95.0, 95.0)
+    page = type("Page", (), {"_page_box": Box("", 95.0, "static", brace)})
+    assert formulas.straighten([page]) == ["page 1: a part of a formula is out of place"]
+
+
 def test_footnotes_come_to_their_mark() -> None:
     page = _page(
         "<p>A claim.<sup id='fnref:a'><a class='footnote-ref' href='#fn:a'>1</a></sup> On.</p>"
