@@ -74,7 +74,8 @@ def scale_by_head_width(adapter: Adapter) -> str | None:
     q, k, _ = tensors(adapter, k=6)
     weights = adapter.fn(q, k, torch.eye(6, dtype=q.dtype).expand(2, 4, 6, 6).contiguous())
     scores = (q @ k.transpose(-2, -1)).double()
-    got = weights.double().clamp_min(1e-30).log()
+    # A module's own parameters may have brought their gradients along.
+    got = weights.detach().double().clamp_min(1e-30).log()
     centred_scores = scores - scores.mean(-1, keepdim=True)
     centred_got = got - got.mean(-1, keepdim=True)
     scale = float((centred_scores * centred_got).sum() / centred_scores.square().sum())
@@ -331,4 +332,4 @@ def _differs(what: str, got: Tensor, expected: Tensor, adapter: Adapter) -> str 
     index = tuple(int(i) for i in torch.unravel_index(error.argmax(), error.shape))
     axes = "[batch, head, query, channel]"
     return f"{what}: at {axes} = {list(index)} got {got[index].item():.4g}, " \
-           f"expected {expected[index].item():.4g}"  # fmt: skip
+           f"expected {expected[index].item():.4g}, off by {error[index].item():.1g}"  # fmt: skip
