@@ -12,6 +12,8 @@ import time
 import zipfile
 from pathlib import Path
 
+from filelock import FileLock
+
 from book import press
 from book.chapters import DOCS, PARTS, ROOT
 
@@ -29,6 +31,9 @@ SOURCES = (
     "README.md",
     "pyproject.toml",
 )
+# One build at a time: they share the folder that they work in.
+LOCK_FOLDER = ROOT / ".cache"
+LOCK = FileLock(LOCK_FOLDER / "build.lock", is_singleton=True)
 ADDRESSES = ("ATTENTION_GUIDE_SITE_URL", "ATTENTION_GUIDE_REPO_URL", "ATTENTION_GUIDE_COMMIT")
 
 
@@ -38,6 +43,12 @@ class BuildFailed(Exception):
 
 def site() -> Path:
     """Build `site/` and the offline zip, unless they are already those of these sources."""
+    LOCK_FOLDER.mkdir(exist_ok=True)
+    with LOCK:
+        return _site()
+
+
+def _site() -> Path:
     stamp, key = SITE / ".build-key", _key()
     if stamp.exists() and stamp.read_text() == key and OFFLINE.exists():
         print("book: the site is up to date")
@@ -62,6 +73,12 @@ def site() -> Path:
 
 def pdf() -> Path:
     """Build the PDF edition from the site's HTML, unless it is already that of these sources."""
+    LOCK_FOLDER.mkdir(exist_ok=True)
+    with LOCK:
+        return _pdf()
+
+
+def _pdf() -> Path:
     from book.pdf import build_pdf
 
     stamp, key = DIST / ".pdf-key", _key(with_pdf=False)
