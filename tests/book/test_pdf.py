@@ -86,8 +86,8 @@ def _walk(root: Any) -> Iterator[DictionaryObject]:
 
 
 @pytest.fixture(scope="session")
-def edition() -> Edition:
-    return Edition(build.pdf())
+def edition(built_pdf: Path) -> Edition:
+    return Edition(built_pdf)
 
 
 def test_every_page_is_a4_and_the_book_has_a_size(edition: Edition) -> None:
