@@ -220,7 +220,7 @@ SPECIMENS: tuple[Specimen, ...] = tuple(
          "rows that may attend nowhere", _masked(large_negative)),
         ("NaN where nothing is allowed", "pytorch/pytorch#41508", infinite_fill,
          "rows that may attend nowhere", _masked(infinite_fill)),
-        ("zero is a score", "allenai/allennlp#105", zeroed_scores,
+        ("zero is a score", "georg-wolflein/good-features#1", zeroed_scores,
          "padding invariance", _masked(zeroed_scores)),
         ("padding on the queries", "bentrevett/pytorch-seq2seq#96", padded_queries,
          "padding invariance", _masked(padded_queries)),

@@ -8,8 +8,10 @@ that is installed: when it goes away, the assertion says so, and the book's page
 from __future__ import annotations
 
 import os
+import re
 import warnings
 from dataclasses import replace
+from pathlib import Path
 
 os.environ.setdefault("KERAS_BACKEND", "torch")  # read when keras is first imported
 
@@ -201,6 +203,9 @@ FAILURES: dict[str, tuple[Adapter, set[str]]] = {
 }  # fmt: skip
 
 
+PAGE = Path(__file__).resolve().parents[2] / "docs" / "appendix" / "conformance.md"
+
+
 def _report(name: str) -> Report:
     adapter = FAILURES[name][0]
     if isinstance(adapter.fn, nn.Module):
@@ -229,3 +234,13 @@ def test_the_adapters_have_dropout_to_switch_off(layer: nn.Module) -> None:
     q, k, v = torch.randn(3, 1, 2, 4, 8).unbind()
     layer.train()
     assert not torch.equal(layer(q, k, v), layer(q, k, v))
+
+
+def test_the_table_in_the_book_says_the_same() -> None:
+    rows = re.findall(
+        r"^\| (?!attention )([^|-][^|]*) \| ([^|]+) \|$",
+        PAGE.read_text(encoding="utf-8"),
+        flags=re.MULTILINE,
+    )
+    table = {name: set() if failed == "–" else set(failed.split(", ")) for name, failed in rows}
+    assert table == {name: failed for name, (_, failed) in FAILURES.items()}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 
 import pytest
 
@@ -10,6 +11,7 @@ from attention_guide.conformance import PROPERTIES, check
 from attention_guide.conformance.museum import SPECIMENS, Specimen
 
 IDS = [s.name for s in SPECIMENS]
+PAGE = Path(__file__).resolve().parents[3] / "docs" / "appendix" / "museum.md"
 
 
 @pytest.mark.parametrize("specimen", SPECIMENS, ids=IDS)
@@ -28,3 +30,15 @@ def test_the_labels_are_complete() -> None:
         assert specimen.exposed_by in names
         assert re.fullmatch(r"[\w.-]+/[\w.-]+#\d+", specimen.source)
         assert specimen.story.endswith(".")
+
+
+def test_the_page_describes_every_specimen_and_links_its_source() -> None:
+    described = re.findall(
+        r"^- \*\*(.+?)\.\*\* .*\[(\S+) #(\d+)\]\(https://github\.com/(\S+)/issues/(\d+)\)$",
+        PAGE.read_text(encoding="utf-8"),
+        flags=re.MULTILINE,
+    )
+    for _, shown, number, repository, linked in described:
+        assert (shown, number) == (repository, linked)
+    on_page = {name.replace("`", "").casefold(): f"{r}#{n}" for name, _, _, r, n in described}
+    assert on_page == {s.name.casefold(): s.source for s in SPECIMENS}
