@@ -48,12 +48,15 @@ class WheelEnvironment:
     def pip(self, *arguments: str) -> None:
         self.run("-m", "pip", "-q", "--disable-pip-version-check", *arguments)
 
-    def run(self, *arguments: str, cwd: Path | None = None) -> str:
-        """Run this environment's Python, away from the repository; its stdout, or an error."""
+    def run(self, *arguments: str, cwd: Path | None = None, backend: str = "Agg") -> str:
+        """Run this environment's Python, away from the repository; its stdout, or an error.
+
+        An empty `backend` leaves the choice to the kernel, which draws into the notebook.
+        """
         done = subprocess.run(
             [str(self.python), *arguments],
             cwd=cwd or self.folder,
-            env=self.variables(),
+            env=self.variables() | ({"MPLBACKEND": backend} if backend else {}),
             capture_output=True,
             text=True,
             timeout=TIMEOUT_SECONDS,
@@ -73,16 +76,17 @@ class WheelEnvironment:
             "JUPYTER_CONFIG_DIR": str(home / "config"),
             "JUPYTER_DATA_DIR": str(home / "data"),
             "MPLCONFIGDIR": str(home / "matplotlib"),
-            "MPLBACKEND": "Agg",
             "OMP_NUM_THREADS": "1",
         }
 
     def notebook(self, source: Path, folder: Path) -> dict[str, object]:
         """Execute a notebook from top to bottom; the executed notebook."""
+        folder.mkdir(parents=True, exist_ok=True)
         out = folder / source.name
         shutil.copy(source, out)
         execute = "from nbclient.cli import main; main()"
-        self.run("-c", execute, "--inplace", f"--timeout={TIMEOUT_SECONDS}", str(out), cwd=folder)
+        options = ["--inplace", f"--timeout={TIMEOUT_SECONDS}"]
+        self.run("-c", execute, *options, str(out), cwd=folder, backend="")
         executed: dict[str, object] = json.loads(out.read_text(encoding="utf-8"))
         return executed
 
