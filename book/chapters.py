@@ -99,7 +99,8 @@ def _with_block(document: Document, start: int, end: int, code: str, visible: bo
         position = end
         output = _OUTPUT.match(text, position)
         if output:
-            fields |= {"expected": dedent(output["text"]), "output_span": output.span("block")}
+            shown = _without_indent(output["text"], output["indent"])
+            fields |= {"expected": shown, "output_span": output.span("block")}
             position = output.end()
         figure = _FIGURE.match(text, position)
         if figure:
@@ -116,6 +117,11 @@ def _with_block(document: Document, start: int, end: int, code: str, visible: bo
         **fields,
     )
     return Region(start, end, parsed=block, evaluator=execute)
+
+
+def _without_indent(text: str, indent: str) -> str:
+    # Not `dedent`: an output may begin with spaces of its own.
+    return "".join(line.removeprefix(indent) for line in text.splitlines(keepends=True))
 
 
 # The press sets this in the process that runs a page; elsewhere a page's recorded run answers.

@@ -119,6 +119,14 @@ def test_only_the_stale_runs(write: Write, monkeypatch: pytest.MonkeyPatch) -> N
     assert len(runs) == 3
 
 
+def test_leading_spaces_of_an_output_stay(write: Write) -> None:
+    page = write("??? note\n    ```python\n    print('  1\\n  2')\n    ```\n")
+    assert update.update([page]) == [page]
+    assert "\n      1\n      2\n" in page.read_text(encoding="utf-8")
+    assert not run(page).errors
+    assert update.update([page]) == []
+
+
 def test_update_rewrites_outputs_and_nothing_else(write: Write) -> None:
     text = (
         "# T\n\n```python\nprint(1.23456)\n```\n\n```text {.output}\n1.23\n```\n\n"
