@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 
 from lxml import html
@@ -97,8 +98,9 @@ def _answer(page: Page, choices: list[HtmlElement], number: int) -> HtmlElement:
     if question is None or question.tag != "p":
         raise ValueError(f"the choices of quiz question {number} follow no question")
     question.set("id", here)
+    asked = re.sub(r"^\d+\.\s+", "", text_of(question))  # some chapters number their questions
     moved = html.Element("section", {"class": "answer", "id": name})
-    moved.append(_back(f"#{here}", f"Question {number}: {text_of(question)}"))
+    moved.append(_back(f"#{here}", f"Question {number}: {asked}"))
     listing = html.Element("ul", {"class": "choices"})
     choices[0].addprevious(listing)
     question.set("class", f"{question.get('class') or ''} lead-in".strip())
