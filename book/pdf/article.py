@@ -76,6 +76,11 @@ def clean(page: Page, site: Path) -> None:
         remove(element)
     _formulas(article)
     _facts(article)
+    for places in of_class(article, "cited-in"):
+        for link in places.iter("a"):
+            if link.get("aria-label"):  # "2", "3": in print, the page says which place it is
+                link.text = None
+                link.set("class", "again")
     _tabs(article)
     _sources(article)
     _images(page, site)
