@@ -30,6 +30,9 @@ def test_the_landing_page_shows_the_book_in_one_screen(browser: Browser, base: s
 
 def search(page: Page, query: str) -> None:
     page.locator("[data-md-component='search-query']").click()
+    # Until the theme's worker has its index, it answers each letter with a warning.
+    meta = page.locator(".md-search-result__meta")
+    expect(meta).not_to_contain_text("Initializing", timeout=15_000)
     page.keyboard.type(query, delay=20)
     expect(page.locator(".md-search-result__link").first).to_be_visible(timeout=15_000)
 
