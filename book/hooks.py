@@ -6,9 +6,11 @@ Everything it does is a function of the press; `mkdocs serve` and `mkdocs build`
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 from datetime import UTC, datetime
+from fnmatch import fnmatch
 from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -78,6 +80,7 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
     for source in (PDF, _offline_zip()):
         if source.exists() and not config.extra.get("offline"):
             _add(files, config, f"downloads/{source.name}", source)
+    _mend_search(files, config)
     return files
 
 
@@ -98,6 +101,19 @@ def _replace(files: Files, uri: str, file: File) -> None:
     if previous:
         files.remove(previous)
     files.append(file)
+
+
+def _mend_search(files: Files, config: MkDocsConfig) -> None:
+    """Keep two terms apart in the theme's search (lunr.js issue 503).
+
+    Lunr tells the nodes of its index by their letters and numbers written one after the other, so
+    that a term with digits can be taken for another: words are lost, and some queries raise.
+    """
+    (worker,) = (f for f in files if fnmatch(f.src_uri, "assets/javascripts/workers/search.*.js"))
+    text, mended = re.subn(r"(\w)=\1\+(\w)\+(\w)\.id\b", r'\1=\1+\2+\3.id+" "', worker.content_string)
+    if mended != 1:
+        raise PluginError(f"{worker.src_uri}: the theme's search has changed; see {__name__}")
+    _replace(files, worker.src_uri, File.generated(config, worker.src_uri, content=text))
 
 
 def _offline_zip() -> Path:
