@@ -110,7 +110,9 @@ def _mend_search(files: Files, config: MkDocsConfig) -> None:
     that a term with digits can be taken for another: words are lost, and some queries raise.
     """
     (worker,) = (f for f in files if fnmatch(f.src_uri, "assets/javascripts/workers/search.*.js"))
-    text, mended = re.subn(r"(\w)=\1\+(\w)\+(\w)\.id\b", r'\1=\1+\2+\3.id+" "', worker.content_string)
+    text, mended = re.subn(
+        r"(\w)=\1\+(\w)\+(\w)\.id\b", r'\1=\1+\2+\3.id+" "', worker.content_string
+    )
     if mended != 1:
         raise PluginError(f"{worker.src_uri}: the theme's search has changed; see {__name__}")
     _replace(files, worker.src_uri, File.generated(config, worker.src_uri, content=text))
