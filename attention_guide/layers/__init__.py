@@ -31,6 +31,7 @@ from attention_guide.layers.moe import (
     load_balancing_loss,
 )
 from attention_guide.layers.norm import LayerNorm, RMSNorm, layer_norm, rms_norm
+from attention_guide.layers.patches import GridPositions, PatchEmbedding, PatchTokens
 from attention_guide.layers.positions import (
     AlibiBias,
     LearnedPositions,
@@ -57,6 +58,7 @@ __all__ = [
     "EncoderBlock",
     "FeedForward",
     "GatedFeedForward",
+    "GridPositions",
     "KVCache",
     "KernelAttention",
     "LatentAttention",
@@ -71,6 +73,8 @@ __all__ = [
     "MixtureOfExperts",
     "MultiHeadAttention",
     "ParallelBlock",
+    "PatchEmbedding",
+    "PatchTokens",
     "PostNorm",
     "PreNorm",
     "RMSNorm",

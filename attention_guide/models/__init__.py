@@ -5,6 +5,7 @@ from attention_guide.models.decoder import Decoder
 from attention_guide.models.encoder import Encoder
 from attention_guide.models.rnn import RecurrentConfig, RecurrentSeq2Seq
 from attention_guide.models.seq2seq import Transformer
+from attention_guide.models.vit import ViT, ViTConfig
 
 __all__ = [
     "Decoder",
@@ -13,4 +14,6 @@ __all__ = [
     "RecurrentSeq2Seq",
     "Transformer",
     "TransformerConfig",
+    "ViT",
+    "ViTConfig",
 ]
