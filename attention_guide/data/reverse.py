@@ -6,7 +6,33 @@ import random
 import string
 from typing import Final
 
+from attention_guide.data.cards import Card
+
 ALPHABET: Final = string.ascii_lowercase
+
+CARD: Final = Card(
+    name="reverse",
+    description="A string of 3 to 10 lower-case letters, and the string read backwards.",
+    source="Drawn by `split_reversal(10_000, 1_000)`, seed 0.",
+    licence="MIT",
+    splits={"train": 10_000, "test": 1_000},
+    checksum="f158e9b894c18264fb024a99e99ad7d58f3dc8a63f0b7f0cfd67d6e634f9bf5f",
+    notes="No string is in both splits.",
+)
+
+
+def standard_splits() -> dict[str, list[tuple[str, str]]]:
+    """The splits that the card describes.
+
+    Returns:
+        Split name to pairs.
+
+    Examples:
+        >>> {name: len(pairs) for name, pairs in standard_splits().items()} == CARD.splits
+        True
+    """
+    train, test = split_reversal(10_000, 1_000)
+    return {"train": train, "test": test}
 
 
 def reversal_pairs(
