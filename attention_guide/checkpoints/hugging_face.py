@@ -1,0 +1,331 @@
+"""Models to and from Hugging Face: a configuration and a state dict, a folder, or the hub.
+
+Every family has a small file beside this one that registers a `Family` under Hugging Face's
+`model_type`. A file of weights is safetensors, numbers and a JSON header; a pickle is refused.
+"""
+
+from __future__ import annotations
+
+import importlib
+import json
+import os
+import pkgutil
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import safetensors.torch
+import torch
+from torch import Tensor, nn
+
+from attention_guide.checkpoints.files import write_atomically
+from attention_guide.checkpoints.rename import AnyRule, expected_state, to_ours, to_theirs
+
+PICKLES: Final = (".bin", ".pt", ".pth", ".ckpt", ".pkl", ".pickle", ".h5", ".msgpack")
+WEIGHTS_VARIABLE: Final = "ATTENTION_GUIDE_WEIGHTS"
+FILES: Final = ["*.json", "*.txt", "*.safetensors"]
+_FAMILIES: Final[dict[str, Family]] = {}
+
+
+@dataclass(frozen=True)
+class Family:
+    """How one of Hugging Face's model types is ours.
+
+    Attributes:
+        model_type: Its name in `config.json`.
+        build: From their configuration to our model, its weights not yet set. It raises a
+            `ValueError` for every setting that our model doesn't have.
+        config: From our model to their configuration.
+        rules: From our model to its rename table.
+        owns: Whether a model of ours is of this family.
+        prefix: What their names begin with where a head stands on the model, and may not where
+            none does.
+        bare: Whether a model of ours has no head, so that its names are written without `prefix`.
+        tidy: Brings names of older files to today's.
+    """
+
+    model_type: str
+    build: Callable[[Mapping[str, Any]], nn.Module]
+    config: Callable[[Any], dict[str, Any]]
+    rules: Callable[[Any], Sequence[AnyRule]]
+    owns: Callable[[nn.Module], bool]
+    prefix: str = ""
+    bare: Callable[[Any], bool] = lambda model: False
+    tidy: Callable[[dict[str, Tensor]], dict[str, Tensor]] = lambda state: state
+
+
+def register(family: Family) -> Family:
+    """Make a family known under its model type.
+
+    Args:
+        family: The family; its file calls this when it is imported.
+
+    Returns:
+        The same.
+
+    Raises:
+        ValueError: Another family has the name.
+    """
+    if _FAMILIES.setdefault(family.model_type, family) is not family:
+        raise ValueError(f"family: {family.model_type!r} is registered already")
+    return family
+
+
+def families() -> dict[str, Family]:
+    """Every family, by Hugging Face's `model_type`.
+
+    Examples:
+        >>> families()["gpt2"].prefix
+        'transformer.'
+    """
+    package = importlib.import_module("attention_guide.checkpoints")
+    for module in pkgutil.iter_modules(package.__path__):
+        importlib.import_module(f"{package.__name__}.{module.name}")
+    return dict(sorted(_FAMILIES.items()))
+
+
+def from_hugging_face(
+    config: Mapping[str, Any], state: Mapping[str, Tensor], *, dtype: torch.dtype | None = None
+) -> nn.Module:
+    """Our model with the weights of one of Hugging Face's.
+
+    Args:
+        config: What their `config.json` holds, or `model.config.to_dict()`.
+        state: Name to tensor, as their file or `model.state_dict()` has them.
+        dtype: What the weights are cast to; `None` for theirs, which is then one for all.
+
+    Returns:
+        The model, in eval mode, on the CPU.
+
+    Raises:
+        ValueError: A family or a setting that we don't have, or names, sizes or dtypes that
+            don't fit; the message lists all missing and all surplus names.
+
+    Examples:
+        >>> from attention_guide.models import GPT2, GPT2Config
+        >>> config, state = to_hugging_face(GPT2(GPT2Config(7, d_model=8, n_heads=2, n_layers=1)))
+        >>> from_hugging_face(config, state)(torch.tensor([[1, 2, 3]])).shape
+        torch.Size([1, 3, 7])
+    """
+    family = _family(config)
+    state = _with_prefix(family.tidy(dict(state)), family.prefix)
+    model = family.build(config)
+    ours = to_ours(family.rules(model), state, expected_state(model))
+    model.to(dtype=_dtype(ours) if dtype is None else dtype)
+    model.load_state_dict(ours, strict=False)  # what isn't in it is tied, as to_ours has checked
+    return model.eval()
+
+
+def to_hugging_face(model: nn.Module) -> tuple[dict[str, Any], dict[str, Tensor]]:
+    """Their configuration and state dict for a model of ours: the way back, exact.
+
+    Args:
+        model: A model of one of `families()`.
+
+    Returns:
+        The configuration, as `config.json` holds it, and name to tensor, contiguous, on the CPU.
+        Tied weights are there once, as in their files.
+
+    Raises:
+        ValueError: No family has the model, or Hugging Face's model has no place for a setting.
+
+    Examples:
+        >>> from attention_guide.models import GPT2, GPT2Config
+        >>> model = GPT2(GPT2Config(7, d_model=8, n_heads=2, n_layers=1))
+        >>> config, state = to_hugging_face(model)
+        >>> config["architectures"], "transformer.h.0.attn.c_attn.weight" in state
+        (['GPT2LMHeadModel'], True)
+    """
+    known = families()
+    own = [family for family in known.values() if family.owns(model)]
+    if not own:
+        raise ValueError(f"model: expected one of {', '.join(known)}; got {type(model).__name__}")
+    family = own[0]
+    state = to_theirs(family.rules(model), expected_state(model))
+    if family.bare(model):
+        state = {name.removeprefix(family.prefix): x for name, x in state.items()}
+    config = {"model_type": family.model_type, **family.config(model)}
+    return config, {name: x.detach().cpu().contiguous() for name, x in state.items()}
+
+
+def save_hugging_face(model: nn.Module, folder: str | Path) -> Path:
+    """Write `config.json` and `model.safetensors`, as `from_pretrained` reads them.
+
+    Args:
+        model: A model of one of `families()`.
+        folder: Where they go; it is made where it is missing.
+
+    Returns:
+        The folder.
+
+    Raises:
+        ValueError: As `to_hugging_face` has it.
+    """
+    config, state = to_hugging_face(model)
+    dtype = str(_dtype(state)).removeprefix("torch.")
+    text = json.dumps({**config, "torch_dtype": dtype}, indent=2, sort_keys=True) + "\n"
+    content = safetensors.torch.save(state, {"format": "pt"})
+    write_atomically(Path(folder) / "config.json", text.encode())
+    write_atomically(Path(folder) / "model.safetensors", content)
+    return Path(folder)
+
+
+def load_hugging_face(source: str | Path, *, dtype: torch.dtype | None = None) -> nn.Module:
+    """Our model with weights from a folder or from the hub.
+
+    Args:
+        source: A folder with `config.json` and `model.safetensors` (or a sharded
+            `model.safetensors.index.json`), or a name on the hub such as `"gpt2"`, which is first
+            looked for in the folder that `ATTENTION_GUIDE_WEIGHTS` names.
+        dtype: What the weights are cast to; `None` for theirs.
+
+    Returns:
+        The model, in eval mode, on the CPU.
+
+    Raises:
+        FileNotFoundError: There is no such folder, and no hub in reach.
+        ValueError: Weights as a pickle only, or as `from_hugging_face` has it.
+    """
+    folder = find_folder(source)
+    config = json.loads((folder / "config.json").read_bytes())
+    return from_hugging_face(config, read_weights(folder), dtype=dtype)
+
+
+def find_folder(source: str | Path) -> Path:
+    """The folder that a source means: itself, one under `ATTENTION_GUIDE_WEIGHTS`, or the hub's.
+
+    Args:
+        source: A folder, or a name on the hub.
+
+    Returns:
+        A folder with a `config.json`.
+
+    Raises:
+        FileNotFoundError: There is no such folder, and no hub in reach.
+        ValueError: The source is a pickle.
+
+    Examples:
+        >>> find_folder("model.bin")
+        Traceback (most recent call last):
+            ...
+        ValueError: model.bin: a pickle runs code when it is read...
+    """
+    name = str(source)
+    _refuse_pickle(name)
+    shelf = os.environ.get(WEIGHTS_VARIABLE)
+    candidates = [Path(source)] + ([Path(shelf) / name] if shelf else [])
+    for folder in candidates:
+        if (folder / "config.json").is_file():
+            return folder
+    if Path(source).is_dir() or not 1 <= len(Path(name).parts) <= 2 or Path(name).is_absolute():
+        raise FileNotFoundError(f"{name}: expected a folder with config.json and model.safetensors")
+    return _from_hub(name)
+
+
+def read_weights(folder: Path) -> dict[str, Tensor]:
+    """Every tensor of a folder's safetensors, sharded or not.
+
+    Args:
+        folder: The folder.
+
+    Returns:
+        Name to tensor.
+
+    Raises:
+        FileNotFoundError: It has no weights, or a shard is missing.
+        ValueError: It has pickles only, or the index names a file outside the folder.
+    """
+    index = folder / "model.safetensors.index.json"
+    if index.is_file():
+        places = json.loads(index.read_bytes())["weight_map"]
+        shards = sorted(set(places.values()))
+        if outside := [shard for shard in shards if Path(shard).name != shard]:
+            raise ValueError(f"{index}: expected names of files beside it; got {outside}")
+    elif (folder / "model.safetensors").is_file():
+        shards = ["model.safetensors"]
+    else:
+        for file in sorted(folder.iterdir()):
+            _refuse_pickle(str(file))
+        raise FileNotFoundError(f"{folder}: expected model.safetensors; there is none")
+    if missing := [shard for shard in shards if not (folder / shard).is_file()]:
+        raise FileNotFoundError(f"{folder}: expected {missing} as the index names them")
+    state: dict[str, Tensor] = {}
+    for shard in shards:
+        # Read in Python, so that whoever watches which files a program opens sees this one.
+        state |= safetensors.torch.load((folder / shard).read_bytes())
+    return state
+
+
+def expect(config: Mapping[str, Any], name: str, *allowed: Any) -> Any:
+    """Demand a setting of theirs that our model has; a missing one counts as the first allowed.
+
+    Args:
+        config: Their configuration.
+        name: The setting.
+        *allowed: Its values that we have.
+
+    Returns:
+        Its value.
+
+    Raises:
+        ValueError: It has another.
+
+    Examples:
+        >>> expect({"hidden_act": "relu"}, "hidden_act", "gelu")
+        Traceback (most recent call last):
+            ...
+        ValueError: config: hidden_act: expected one of ['gelu']; got 'relu'
+    """
+    value = config.get(name, allowed[0])
+    if value not in allowed:
+        raise ValueError(f"config: {name}: expected one of {list(allowed)}; got {value!r}")
+    return value
+
+
+def _family(config: Mapping[str, Any]) -> Family:
+    known = families()
+    kind = config.get("model_type")
+    if kind not in known:
+        raise ValueError(f"config: model_type: expected one of {', '.join(known)}; got {kind!r}")
+    return known[kind]
+
+
+def _with_prefix(state: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
+    if any(name.startswith(prefix) for name in state):
+        return state
+    return {prefix + name: x for name, x in state.items()}
+
+
+def _dtype(state: Mapping[str, Tensor]) -> torch.dtype:
+    counts = Counter(x.dtype for x in state.values())
+    if len(counts) != 1:
+        found = ", ".join(f"{n} of {dtype}" for dtype, n in counts.items())
+        raise ValueError(f"state: expected one dtype; got {found}: say which by dtype=")
+    return next(iter(counts))
+
+
+def _refuse_pickle(name: str) -> None:
+    if name.endswith(PICKLES):
+        raise ValueError(
+            f"{name}: a pickle runs code when it is read, and other formats aren't read here; "
+            "expected safetensors, which only holds numbers"
+        )
+
+
+def _from_hub(name: str) -> Path:
+    try:
+        hub = importlib.import_module("huggingface_hub")
+    except ImportError as error:
+        raise FileNotFoundError(
+            f"{name}: no such folder, and huggingface_hub, which fetches from the hub, isn't "
+            f"installed; or set {WEIGHTS_VARIABLE} to a folder that holds {name}"
+        ) from error
+    try:
+        return Path(hub.snapshot_download(name, allow_patterns=FILES))
+    except Exception as error:
+        raise FileNotFoundError(
+            f"{name}: no such folder, and the hub didn't give it ({type(error).__name__}); "
+            f"set {WEIGHTS_VARIABLE} to a folder that holds {name}"
+        ) from error

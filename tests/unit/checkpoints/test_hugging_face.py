@@ -1,0 +1,109 @@
+"""Folders of weights: whole, sharded, pickled, missing; and what a family refuses."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+import safetensors.torch
+import torch
+
+from attention_guide.checkpoints import (
+    from_hugging_face,
+    load_hugging_face,
+    save_hugging_face,
+    to_hugging_face,
+)
+from attention_guide.models import GPT2, GPT2Config
+
+IDS = torch.tensor([[1, 2, 3]])
+
+
+def model() -> GPT2:
+    return GPT2(GPT2Config(7, d_model=8, n_heads=2, n_layers=2)).eval()
+
+
+def test_a_folder_there_and_back(tmp_path: Path) -> None:
+    ours = model()
+    again = load_hugging_face(save_hugging_face(ours, tmp_path / "gpt"))
+    assert torch.equal(again(IDS), ours(IDS))
+    assert again.config == ours.config
+    assert not again.training
+
+
+def test_the_folder_of_the_variable(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    save_hugging_face(model(), tmp_path / "someone" / "gpt")
+    monkeypatch.setenv("ATTENTION_GUIDE_WEIGHTS", str(tmp_path))
+    assert isinstance(load_hugging_face("someone/gpt"), GPT2)
+
+
+def sharded(folder: Path) -> dict[str, str]:
+    config, state = to_hugging_face(model())
+    names = list(state)
+    places = {}
+    for part in (0, 1):
+        shard = {name: state[name] for name in names[part::2]}
+        safetensors.torch.save_file(shard, folder / f"model-{part}.safetensors")
+        places |= dict.fromkeys(shard, f"model-{part}.safetensors")
+    (folder / "config.json").write_text(json.dumps(config))
+    return places
+
+
+def test_a_sharded_folder(tmp_path: Path) -> None:
+    places = sharded(tmp_path)
+    index = tmp_path / "model.safetensors.index.json"
+    index.write_text(json.dumps({"weight_map": places}))
+    assert load_hugging_face(tmp_path)(IDS).shape == (1, 3, 7)
+    (tmp_path / "model-1.safetensors").unlink()
+    with pytest.raises(FileNotFoundError, match=r"model-1\.safetensors"):
+        load_hugging_face(tmp_path)
+    index.write_text(json.dumps({"weight_map": {"a": "../secret.safetensors"}}))
+    with pytest.raises(ValueError, match="files beside it"):
+        load_hugging_face(tmp_path)
+
+
+def test_a_pickle_is_refused_with_the_reason(tmp_path: Path) -> None:
+    (tmp_path / "config.json").write_text('{"model_type": "gpt2"}')
+    (tmp_path / "pytorch_model.bin").write_bytes(b"\x80\x04")
+    with pytest.raises(ValueError, match=r"pytorch_model\.bin: a pickle runs code"):
+        load_hugging_face(tmp_path)
+    with pytest.raises(ValueError, match="a pickle runs code"):
+        load_hugging_face(tmp_path / "weights.pt")
+
+
+def test_a_folder_that_is_not_there(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError, match=r"config\.json"):
+        load_hugging_face(tmp_path / "nowhere")
+    (tmp_path / "config.json").write_text('{"model_type": "gpt2"}')
+    with pytest.raises(FileNotFoundError, match=r"model\.safetensors"):
+        load_hugging_face(tmp_path)
+
+
+def test_families_and_settings_that_we_do_not_have() -> None:
+    config, state = to_hugging_face(model())
+    with pytest.raises(ValueError, match=r"model_type: expected one of .*gpt2.* got 'mamba'"):
+        from_hugging_face(config | {"model_type": "mamba"}, state)
+    with pytest.raises(ValueError, match=r"activation_function: expected one of .* got 'relu'"):
+        from_hugging_face(config | {"activation_function": "relu"}, state)
+    with pytest.raises(ValueError, match=r"expected one of .*gpt2.* got Linear"):
+        to_hugging_face(torch.nn.Linear(1, 1))
+
+
+def test_dtypes_are_kept_or_said() -> None:
+    config, state = to_hugging_face(model())
+    half = {name: x.bfloat16() for name, x in state.items()}
+    assert from_hugging_face(config, half).norm.weight.dtype == torch.bfloat16
+    assert from_hugging_face(config, half, dtype=torch.float32).norm.weight.dtype == torch.float32
+    half["transformer.ln_f.weight"] = half["transformer.ln_f.weight"].float()
+    with pytest.raises(ValueError, match=r"1 of torch\.float32.*dtype="):
+        from_hugging_face(config, half)
+    assert from_hugging_face(config, half, dtype=torch.float64).norm.weight.dtype == torch.float64
+
+
+def test_names_without_the_prefix_and_masks_of_old_files() -> None:
+    ours = model()
+    config, state = to_hugging_face(ours)
+    old = {name.removeprefix("transformer."): x for name, x in state.items()}
+    old["h.0.attn.bias"] = torch.ones(1, 1, 4, 4)
+    assert torch.equal(from_hugging_face(config, old)(IDS), ours(IDS))
