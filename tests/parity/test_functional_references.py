@@ -166,7 +166,7 @@ def test_yarn_equals_transformers(factor: float, parity_record: Any) -> None:
 
 
 @pytest.mark.parametrize("causal", [False, True])
-def test_t5_buckets_equal_transformers(causal: bool) -> None:
+def test_t5_buckets_equal_transformers(causal: bool, parity_record: Any) -> None:
     from transformers.models.t5.modeling_t5 import T5Attention
 
     distance = torch.arange(-300, 301)
@@ -175,28 +175,35 @@ def test_t5_buckets_equal_transformers(causal: bool) -> None:
             distance, bidirectional=not causal, num_buckets=n, max_distance=far
         )
         got = t5_buckets(distance, n_buckets=n, max_distance=far, causal=causal)
-        assert torch.equal(got, wanted)
+        what = f"t5_buckets, {'causal' if causal else 'both sides'}"
+        parity_record("transformers T5", what, "int64", float((got - wanted).abs().max()), 0.0)
 
 
 @pytest.mark.parametrize("heads", [1, 2, 3, 8, 12, 16, 20])
-def test_alibi_slopes_equal_bloom(heads: int) -> None:
+def test_alibi_slopes_equal_bloom(heads: int, parity_record: Any) -> None:
     from transformers.models.bloom.modeling_bloom import build_alibi_tensor
 
     # The bias at distance 1 of the second key is the slope itself.
     wanted = build_alibi_tensor(torch.ones(1, 2, dtype=torch.long), heads, torch.float32)
-    assert torch.allclose(alibi_slopes(heads), wanted[:, 0, 1], rtol=1e-6)
+    error = float((alibi_slopes(heads) / wanted[:, 0, 1] - 1).abs().max())
+    parity_record("transformers BLOOM", "alibi_slopes", "float32", error, 1e-6)
 
 
-def test_filters_equal_transformers() -> None:
+def test_filters_equal_transformers(parity_record: Any) -> None:
     from transformers.generation import logits_process as theirs
+
+    def same(name: str, got: Tensor, wanted: Tensor, bound: float = 0.0) -> None:
+        assert torch.equal(got.isinf(), wanted.isinf())
+        error = float((got - wanted).masked_fill(got.isinf(), 0.0).abs().max())
+        parity_record("transformers", name, "float32", error, bound)
 
     logits, said = torch.randn(5, 40), torch.randint(0, 40, (5, 7))
     for k in (1, 5, 40, 99):
-        assert torch.equal(top_k(logits, k), theirs.TopKLogitsWarper(k)(said, logits))
+        same("top_k", top_k(logits, k), theirs.TopKLogitsWarper(k)(said, logits))
     for p in (0.05, 0.5, 0.9, 0.999):
-        assert torch.equal(top_p(logits, p), theirs.TopPLogitsWarper(p)(said, logits))
-        assert torch.equal(min_p(logits, p), theirs.MinPLogitsWarper(p)(said, logits))
+        same("top_p", top_p(logits, p), theirs.TopPLogitsWarper(p)(said, logits))
+        same("min_p", min_p(logits, p), theirs.MinPLogitsWarper(p)(said, logits))
     wanted = theirs.TemperatureLogitsWarper(0.7)(said, logits)
-    assert torch.equal(temperature(logits, 0.7), wanted)
+    same("temperature", temperature(logits, 0.7), wanted)
     wanted = theirs.RepetitionPenaltyLogitsProcessor(1.3)(said, logits)
-    assert torch.allclose(repetition_penalty(logits, said, 1.3), wanted)
+    same("repetition_penalty", repetition_penalty(logits, said, 1.3), wanted, 1e-6)

@@ -1,6 +1,7 @@
 """Equal to torch.nn with copied weights, forward and backward, padded, in both norm orders."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
 
 import pytest
 import torch
@@ -23,9 +24,28 @@ from attention_guide.layers import MultiHeadAttention, RMSNorm
 TOLERANCE = {torch.float64: 1e-10, torch.float32: 2e-5}
 B, T, S, D, H = 3, 5, 7, 24, 4
 LENGTHS, TGT_LENGTHS = [7, 4, 1], [5, 3, 1]
+WHAT = {
+    "test_multihead_self_attention": ("MultiheadAttention", "MultiHeadAttention, self"),
+    "test_multihead_cross_attention": ("MultiheadAttention", "MultiHeadAttention, cross"),
+    "test_encoder_layer": ("TransformerEncoderLayer", "EncoderBlock"),
+    "test_decoder_layer": ("TransformerDecoderLayer", "DecoderBlock"),
+}
+# What `close` saw in the running test.
+ERRORS: dict[torch.dtype, float] = {}
 
 dtypes = pytest.mark.parametrize("dtype", [torch.float64, torch.float32])
 norm_orders = pytest.mark.parametrize("norm_first", [False, True])
+
+
+@pytest.fixture(autouse=True)
+def _recorded(request: pytest.FixtureRequest, parity_record: Any) -> Iterator[None]:
+    """Keep the greatest error of each test that compares, for the table in the book."""
+    ERRORS.clear()
+    yield
+    for dtype, error in ERRORS.items():
+        reference, what = WHAT[request.function.__name__]
+        bound, name = TOLERANCE[dtype], str(dtype).removeprefix("torch.")
+        parity_record(f"torch {reference}", f"{what}, forward and backward", name, error, bound)
 
 
 def close(ours: Tensor, theirs: Tensor, real: Tensor | None = None) -> None:
@@ -34,6 +54,7 @@ def close(ours: Tensor, theirs: Tensor, real: Tensor | None = None) -> None:
     if real is not None:
         error = error[real]
     assert error.max() <= TOLERANCE[ours.dtype], f"{error.max():.2e}"
+    ERRORS[ours.dtype] = max(float(error.detach().max()), ERRORS.get(ours.dtype, 0.0))
 
 
 def same_gradients(
