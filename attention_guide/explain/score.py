@@ -1,0 +1,89 @@
+r"""What an explanation explains: a score, one number for each input.
+
+Every method of this package that asks a model takes a `Score`: a function (or a module) that is
+given a batch of inputs and returns one number each,
+
+```
+score(x)     x (B, T, ...)  ──▶  (B,)
+```
+
+with tokens along axis 1. `x` may hold embeddings, `(B, T, D)`, which the methods with gradients
+need, or ids, `(B, T)`, for those that only try inputs out. Rows must not influence each other (a
+model in `eval()` mode), since the methods stack many versions of one input into a batch.
+"""
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor, nn
+
+from attention_guide.explain._inputs import Score
+from attention_guide.functional import _checks
+
+__all__ = ["Score", "at_embedding"]
+
+
+def at_embedding(
+    embedding: nn.Module, run: Callable[[Tensor], Tensor], ids: Tensor
+) -> tuple[Score, Tensor]:
+    r"""Turn a model that reads ids into $\text{score}(x)$ of embeddings, and give the true $x$.
+
+    While the score runs, the output of `embedding` is replaced by `x`; all that comes after it
+    (scaling by $\sqrt{D}$ inside the module excepted, which is part of its output) stays as it is.
+
+    Args:
+        embedding: The module whose output, `(B, T, D)`, takes the place of the input:
+            `model.src_embedding`. It must run exactly once in a call of `run`.
+        run: From ids `(B, T)` to scores `(B,)`; where a model takes more than one input, the
+            function closes over the others.
+        ids: `(1, T)`, the input to be explained.
+
+    Returns:
+        The score, for any number of rows, and the embeddings of `ids`, `(1, T, D)`.
+
+    Raises:
+        ValueError: `ids` isn't `(1, T)`, or `embedding` runs more often than once, or never.
+
+    Examples:
+        >>> from attention_guide.models import Transformer, TransformerConfig
+        >>> config = TransformerConfig(11, 11, d_model=16, n_heads=2, d_ff=32, n_layers=2)
+        >>> model, tgt = Transformer(config).eval(), torch.tensor([[1, 9]])
+        >>> def run(src):
+        ...     return model(src, tgt.expand(len(src), -1))[:, -1, 4]
+        >>> score, x = at_embedding(model.src_embedding, run, torch.tensor([[5, 6, 7, 2]]))
+        >>> x.shape, score(x.expand(3, -1, -1)).shape
+        (torch.Size([1, 4, 16]), torch.Size([3]))
+    """
+    _checks.integral("ids", ids)
+    if ids.ndim != 2 or ids.shape[0] != 1 or ids.shape[1] == 0:
+        raise ValueError(f"ids: expected (1, T) with T at least 1; got {_checks.shape(ids)}")
+    seen: list[Tensor] = []
+
+    def note(_module: nn.Module, _inputs: object, output: Tensor) -> None:
+        seen.append(output)
+
+    with torch.no_grad():
+        _hooked(embedding, note, run, ids)
+    if len(seen) != 1:
+        raise ValueError(f"embedding: expected to run once in a call of run; it ran {len(seen)}x")
+
+    def score(x: Tensor) -> Tensor:
+        def substitute(_module: nn.Module, _inputs: object, _output: Tensor) -> Tensor:
+            return x
+
+        return _hooked(embedding, substitute, run, ids.expand(x.shape[0], -1))
+
+    return score, seen[0].detach().clone()
+
+
+def _hooked(
+    module: nn.Module,
+    hook: Callable[[nn.Module, object, Tensor], Tensor | None],
+    run: Callable[[Tensor], Tensor],
+    ids: Tensor,
+) -> Tensor:
+    handle = module.register_forward_hook(hook)
+    try:
+        return run(ids)
+    finally:
+        handle.remove()
