@@ -98,6 +98,12 @@ from attention_guide.functional.search import (
     beam_search,
     length_penalty,
 )
+from attention_guide.functional.spectrogram import (
+    MelScale,
+    filter_bank_energies,
+    log_mel_spectrogram,
+    mel_filters,
+)
 from attention_guide.functional.speculative import (
     Accepted,
     speculative_accept,
@@ -115,6 +121,7 @@ __all__ = [
     "Kernel",
     "LinearForm",
     "MaskPolarityWarning",
+    "MelScale",
     "Pairing",
     "Traffic",
     "additive_scores",
@@ -134,6 +141,7 @@ __all__ = [
     "document_mask",
     "dot_scores",
     "elu_feature",
+    "filter_bank_energies",
     "from_additive",
     "from_hf_2d",
     "from_hf_4d",
@@ -149,8 +157,10 @@ __all__ = [
     "learned_positions",
     "length_penalty",
     "linear_attention",
+    "log_mel_spectrogram",
     "mask_table",
     "masked_softmax",
+    "mel_filters",
     "merge_partials",
     "min_p",
     "ntk_base",
