@@ -17,7 +17,7 @@ from types import ModuleType
 import attention_guide
 
 PACKAGE = Path(attention_guide.__file__).parent
-PLACES = ("functional", "layers", "models")
+PLACES = ("functional", "layers", "models", "explain")
 
 HEADER = '''"""{name}, copied from attention-guide {version}.
 
@@ -46,7 +46,8 @@ def copy(name: str) -> str:
     """The source of one self-contained file that defines `name`.
 
     Args:
-        name: A public name of `functional`, `layers` or `models`, or `AttentionRecorder`.
+        name: A public name of `functional`, `layers`, `models` or `explain`, or
+            `AttentionRecorder`.
 
     Returns:
         Python source; it imports the standard library and torch, nothing else.

@@ -76,7 +76,7 @@ def integrated_gradients(
 
 
 def completeness_gap(
-    attribution: Float[Tensor, "B T *D"],
+    attribution: Float[Tensor, "B T *A"],
     score: Score,
     x: Float[Tensor, "B T *D"],
     baseline: Tensor | float | None = None,

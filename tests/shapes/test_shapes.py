@@ -12,6 +12,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 FLOORS = [
+    "tests/unit/explain",
     "tests/unit/functional",
     "tests/unit/layers",
     "tests/unit/models",
