@@ -109,10 +109,8 @@ def from_hugging_face(
         >>> from_hugging_face(config, state)(torch.tensor([[1, 2, 3]])).shape
         torch.Size([1, 3, 7])
     """
-    family = _family(config)
-    state = _with_prefix(family.tidy(dict(state)), family.prefix)
-    model = family.build(config)
-    ours = to_ours(family.rules(model), state, expected_state(model))
+    model = _family(config).build(config)
+    ours = rename_state(model, state)
     model.to(dtype=_dtype(ours) if dtype is None else dtype)
     model.load_state_dict(ours, strict=False)  # what isn't in it is tied, as to_ours has checked
     return model.eval()
@@ -138,16 +136,30 @@ def to_hugging_face(model: nn.Module) -> tuple[dict[str, Any], dict[str, Tensor]
         >>> config["architectures"], "transformer.h.0.attn.c_attn.weight" in state
         (['GPT2LMHeadModel'], True)
     """
-    known = families()
-    own = [family for family in known.values() if family.owns(model)]
-    if not own:
-        raise ValueError(f"model: expected one of {', '.join(known)}; got {type(model).__name__}")
-    family = own[0]
+    family = _owner(model)
     state = to_theirs(family.rules(model), expected_state(model))
     if family.bare(model):
         state = {name.removeprefix(family.prefix): x for name, x in state.items()}
     config = {"model_type": family.model_type, **family.config(model)}
     return config, {name: x.detach().cpu().contiguous() for name, x in state.items()}
+
+
+def rename_state(model: nn.Module, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Their tensors under the names of a model of ours: weights, or gradients to compare.
+
+    Args:
+        model: A model of one of `families()`.
+        state: Name to tensor.
+
+    Returns:
+        Name to tensor, for all of `expected_state(model)`.
+
+    Raises:
+        ValueError: Names, sizes or dtypes don't fit; the message lists all of them.
+    """
+    family = _owner(model)
+    state = _with_prefix(family.tidy(dict(state)), family.prefix)
+    return to_ours(family.rules(model), state, expected_state(model))
 
 
 def save_hugging_face(model: nn.Module, folder: str | Path) -> Path:
@@ -290,6 +302,14 @@ def _family(config: Mapping[str, Any]) -> Family:
     if kind not in known:
         raise ValueError(f"config: model_type: expected one of {', '.join(known)}; got {kind!r}")
     return known[kind]
+
+
+def _owner(model: nn.Module) -> Family:
+    known = families()
+    for family in known.values():
+        if family.owns(model):
+            return family
+    raise ValueError(f"model: expected one of {', '.join(known)}; got {type(model).__name__}")
 
 
 def _with_prefix(state: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:

@@ -46,6 +46,7 @@ class LatentAttention(nn.Module):
         d_query_latent: Width of the queries' own latent; `None` for queries straight from x.
         dropout: Share of attention weights that training zeroes.
         rotary: Turns the P features by position.
+        scale: Takes the place of $1/\sqrt{K + P}$.
         norm: Makes the norms of the latents.
         kernel: Which of `attention`'s kernels; `None` lets it choose.
 
@@ -85,6 +86,7 @@ class LatentAttention(nn.Module):
         d_query_latent: int | None = None,
         dropout: float = 0.0,
         rotary: Rotary = rope,
+        scale: float | None = None,
         norm: Callable[[int], nn.Module] = RMSNorm,
         kernel: Kernel | None = None,
     ) -> None:
@@ -108,6 +110,7 @@ class LatentAttention(nn.Module):
         self.v_proj = nn.Linear(d_latent, n_heads * self.d_value, bias=False)
         self.out_proj = nn.Linear(n_heads * self.d_value, d_model, bias=False)
         self.rotary = rotary
+        self.scale = (self.d_head + d_rope) ** -0.5 if scale is None else scale
         self.dropout = dropout
         self.kernel = kernel
 
@@ -152,7 +155,7 @@ class LatentAttention(nn.Module):
         options: dict[str, Any] = {
             "mask": mask,
             "causal": causal,
-            "scale": (self.d_head + self.d_rope) ** -0.5,
+            "scale": self.scale,
             "dropout": self.dropout if self.training else 0.0,
             "kernel": self.kernel,
             "resumed": start > 0,

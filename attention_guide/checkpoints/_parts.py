@@ -1,0 +1,60 @@
+"""What several families' files say alike: rotary settings, packed experts."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from torch import Tensor
+
+from attention_guide.models.rotary import Yarn
+
+_YARN = ("factor", "original_max_position_embeddings", "beta_fast", "beta_slow", "attention_factor")
+
+
+def read_rope(config: Mapping[str, Any]) -> tuple[float, Yarn | None, dict[str, Any]]:
+    """Base, YaRN and all settings, from `rope_parameters` or what stood for it before."""
+    settings = config.get("rope_parameters") or {
+        "rope_theta": config.get("rope_theta"),
+        **(config.get("rope_scaling") or {}),
+    }
+    base = float(settings.get("rope_theta") or config.get("rope_theta") or 10_000.0)
+    kind = settings.get("rope_type", settings.get("type", "default"))
+    if kind not in ("default", "yarn"):
+        raise ValueError(f"config: rope_type: expected 'default' or 'yarn'; got {kind!r}")
+    if settings.get("partial_rotary_factor", 1.0) != 1.0:
+        raise ValueError("config: partial_rotary_factor: expected 1.0")
+    if kind == "default":
+        return base, None, settings
+    if not settings.get("truncate", True):
+        raise ValueError("config: truncate: expected True")
+    factor, length = (settings[name] for name in _YARN[:2])
+    fast, slow, attention = (settings.get(name) for name in _YARN[2:])
+    yarn = Yarn(float(factor), int(length), float(fast or 32.0), float(slow or 1.0), attention)
+    return base, yarn, settings
+
+
+def write_rope(base: float, yarn: Yarn | None, **more: Any) -> dict[str, Any]:
+    """The settings that `read_rope` reads, under the names that old and new releases know."""
+    if yarn is None:
+        return {"rope_theta": base, "rope_scaling": None}
+    values = (yarn.factor, yarn.original_len, yarn.fast, yarn.slow, yarn.attention_factor)
+    settings = {name: x for name, x in zip(_YARN, values, strict=True) if x is not None}
+    return {"rope_theta": base, "rope_scaling": {"rope_type": "yarn", **settings, **more}}
+
+
+def unpack_experts(state: dict[str, Tensor]) -> dict[str, Tensor]:
+    """One name an expert, as in files, where a module of theirs has all experts in one tensor."""
+    found: dict[str, Tensor] = {}
+    for name, x in state.items():
+        match = re.fullmatch(r"(.*\.experts)\.(gate_up_proj|down_proj)", name)
+        if match is None:
+            found[name] = x
+            continue
+        for index, expert in enumerate(x):
+            parts = expert.chunk(2) if match[2] == "gate_up_proj" else (expert,)
+            names = ("gate_proj", "up_proj") if len(parts) == 2 else ("down_proj",)
+            for part, weight in zip(names, parts, strict=True):
+                found[f"{match[1]}.{index}.{part}.weight"] = weight
+    return found
