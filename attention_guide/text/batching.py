@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import torch
 from jaxtyping import Int
@@ -94,6 +94,8 @@ class PairBatches:
     Raises:
         ValueError: No pairs, unequal numbers of sources and targets, or `batch_size < 1`.
 
+    Its position in the data is a state that a checkpoint can keep (`state_dict`).
+
     Examples:
         >>> batches = PairBatches([[3], [4, 5]], [[6, 7], [8]], batch_size=2, shuffle=False)
         >>> source, target = next(iter(batches))
@@ -125,6 +127,7 @@ class PairBatches:
         self.batch_size, self.pad_id = batch_size, pad_id
         self.shuffle, self.seed = shuffle, seed
         self.epoch = 0
+        self._position = self._resume = 0
 
     def __len__(self) -> int:
         """Batches in an epoch."""
@@ -136,9 +139,30 @@ class PairBatches:
         if self.shuffle:
             random.Random(f"{self.seed}:{self.epoch}").shuffle(order)
         self.epoch += 1
-        for start in range(0, len(order), self.batch_size):
-            chosen = order[start : start + self.batch_size]
+        first, self._resume = self._resume, 0
+        for index in range(first, len(self)):
+            chosen = order[index * self.batch_size : (index + 1) * self.batch_size]
+            self._position = index + 1
             yield (
                 pad_batch([self.sources[i] for i in chosen], pad_id=self.pad_id),
                 pad_batch([self.targets[i] for i in chosen], pad_id=self.pad_id),
             )
+
+    def state_dict(self) -> dict[str, int]:
+        """The position in the data: the epoch, and how many of its batches are done.
+
+        Examples:
+            >>> batches = PairBatches([[3], [4], [5]], [[6], [7], [8]], batch_size=1)
+            >>> stream = iter(batches)
+            >>> _ = next(stream), next(stream)
+            >>> batches.state_dict()
+            {'epoch': 0, 'batches': 2}
+        """
+        if 0 < self._position < len(self):
+            return {"epoch": self.epoch - 1, "batches": self._position}
+        return {"epoch": self.epoch, "batches": 0}
+
+    def load_state_dict(self, state: Mapping[str, int]) -> None:
+        """Let the next pass begin at a position that `state_dict` gave."""
+        self.epoch, self._resume = state["epoch"], state["batches"]
+        self._position = 0

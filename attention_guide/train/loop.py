@@ -5,17 +5,31 @@ from __future__ import annotations
 import math
 import sys
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
-from typing import TypeVar
+from typing import Protocol, TypeVar
 
 import torch
 from torch import Tensor, nn
 
+from attention_guide.train import distributed
 from attention_guide.train.schedules import Schedule
 
 Batch = TypeVar("Batch")
 Records = list[dict[str, float]]
+
+
+class Checkpointer(Protocol):
+    """What `fit` needs of `Checkpoints`: when to save, and how."""
+
+    def due(self, step: int) -> bool:
+        """Whether to save after this step."""
+        ...
+
+    def save(self, model: nn.Module, optimizer: torch.optim.Optimizer, history: History) -> object:
+        """Save the run."""
+        ...
 
 
 @dataclass
@@ -28,6 +42,7 @@ class History:
         grad_norm: Norm of the whole gradient of each step, before clipping.
         evaluations: One dictionary an evaluation: `step`, `seconds`, and what `evaluate` gave.
         seconds: Wall time of the training steps, evaluations left out.
+        stopped: Whether `stop` ended the run.
     """
 
     loss: list[float] = field(default_factory=list)
@@ -35,6 +50,7 @@ class History:
     grad_norm: list[float] = field(default_factory=list)
     evaluations: Records = field(default_factory=list)
     seconds: float = 0.0
+    stopped: bool = False
 
     @property
     def steps(self) -> int:
@@ -51,9 +67,13 @@ def fit(
     optimizer: torch.optim.Optimizer,
     schedule: Schedule | None = None,
     clip_norm: float | None = 1.0,
+    accumulate: int = 1,
+    weigh: Callable[[Batch], float] | None = None,
+    autocast: torch.dtype | None = None,
     evaluate: Callable[[nn.Module], Mapping[str, float]] | None = None,
     evaluate_every: int | None = None,
     stop: Callable[[Mapping[str, float]], bool] | None = None,
+    checkpoints: Checkpointer | None = None,
     progress: bool = False,
     history: History | None = None,
 ) -> History:
@@ -61,6 +81,8 @@ def fit(
 
     The model is left in eval mode. The optimiser's own rates are the peak; `schedule`
     multiplies them. A history passed in is continued: the schedule goes on from its step.
+    In several processes each passes its part of the batches (see `train.distributed`): the
+    gradients, the losses and the weights are those of all parts together.
 
     Args:
         model: The model; it is put into train mode for the steps, eval mode to evaluate.
@@ -70,18 +92,25 @@ def fit(
         optimizer: Any `torch.optim` optimiser over the model's parameters.
         schedule: Step (from 1) to a factor of the optimiser's rate; `None` for a constant.
         clip_norm: Scale the gradient down to this norm where it is longer; `None` for never.
+        accumulate: Batches to a step: their gradients are averaged before it.
+        weigh: `batch -> number`: how much a batch counts in that average, such as
+            `target_tokens()` for a loss that is a mean over tokens. `None`: all alike.
+        autocast: `torch.bfloat16` to compute the loss in mixed precision; weights, gradients
+            and optimiser stay as they are. `evaluate` decides for itself.
         evaluate: `model -> {name: number}`, called without gradients.
         evaluate_every: Steps between evaluations; the last step is always evaluated.
-        stop: Given an evaluation, whether to end the run there.
-        progress: Whether to show the step and the loss on standard error.
-        history: A run to continue.
+        stop: Given an evaluation, whether to end the run there; see `EarlyStopping`.
+        checkpoints: Where to save the run, see `Checkpoints`; the last step is always saved.
+        progress: Whether to show step, loss and time left on standard error.
+        history: A run to continue. One that `stop` has ended isn't continued by it.
 
     Returns:
         The history.
 
     Raises:
-        ValueError: `steps` or `evaluate_every` less than 1, `stop` without `evaluate`, no
-            batches, or an iterator that ended and can't be begun again.
+        ValueError: `steps`, `evaluate_every` or `accumulate` less than 1, `stop` without
+            `evaluate`, `autocast` to another type, no batches, or an iterator that ended and
+            can't be begun again.
         FloatingPointError: The loss stopped being finite.
 
     Examples:
@@ -93,53 +122,93 @@ def fit(
         >>> history.loss[-1] < 1e-3 < history.loss[0]
         True
     """
-    _check(steps, evaluate_every, evaluate, stop)
+    _check(steps, evaluate_every, evaluate, stop, accumulate, autocast)
     history = History() if history is None else history
     peaks = _peak_rates(optimizer, schedule, history)
     stream = _endless(batches)
+    show = progress and distributed.is_main()
+    ended = stop is not None and history.stopped
     model.train()
-    while history.steps < steps:
+    while history.steps < steps and not ended:
         step = history.steps + 1
         if schedule is not None:
             for group, peak in zip(optimizer.param_groups, peaks, strict=True):
                 group["lr"] = peak * schedule(step)
         started = time.perf_counter()
-        _take_step(model, next(stream), loss, optimizer, clip_norm, history)
+        parts = [next(stream) for _ in range(accumulate)]
+        number = _gradient(model, parts, loss, optimizer, weigh, autocast)
+        _take_step(model, optimizer, clip_norm, number, history)
         history.seconds += time.perf_counter() - started
-        if progress:
+        if show:
             _show(history, steps)
         due = step == steps or (evaluate_every is not None and step % evaluate_every == 0)
         if evaluate is not None and due:
             measured = _evaluate(model, evaluate, history)
-            if stop is not None and stop(measured):
-                break
-    if progress:
+            ended = stop is not None and stop(measured)
+            history.stopped = ended
+        # After the evaluation: a run that resumes here must not do it again.
+        if checkpoints is not None and (step == steps or ended or checkpoints.due(step)):
+            checkpoints.save(model, optimizer, history)
+    if show:
         print(file=sys.stderr)
     model.eval()
     return history
 
 
-def _take_step(
+def _gradient(
     model: nn.Module,
-    batch: Batch,
+    parts: Sequence[Batch],
     loss: Callable[[nn.Module, Batch], Tensor],
     optimizer: torch.optim.Optimizer,
+    weigh: Callable[[Batch], float] | None,
+    autocast: torch.dtype | None,
+) -> float:
+    """Leave the gradient of all parts in the parameters; return their loss."""
+    optimizer.zero_grad(set_to_none=True)
+    number = 0.0
+    shares = _shares(parts, weigh)
+    for i, (part, share) in enumerate(zip(parts, shares, strict=True)):
+        with distributed.gradient_sync(model, last=i == len(parts) - 1):
+            with _precision(model, autocast):
+                value = loss(model, part)
+            # A factor of 1 is left out, so that a plain step is torch's own, bit for bit.
+            scaled = value if share == 1.0 else value * share
+            scaled.backward()  # type: ignore[no-untyped-call]
+        number += float(scaled.detach())
+    return distributed.total(number) / distributed.world_size()
+
+
+def _shares(parts: Sequence[Batch], weigh: Callable[[Batch], float] | None) -> list[float]:
+    """What each part's loss is multiplied by; the processes' gradients are averaged later."""
+    if weigh is None:
+        return [1.0 / len(parts)] * len(parts)
+    weights = [float(weigh(part)) for part in parts]
+    total = distributed.total(sum(weights))
+    return [weight * distributed.world_size() / total if total else 0.0 for weight in weights]
+
+
+def _take_step(
+    model: nn.Module,
+    optimizer: torch.optim.Optimizer,
     clip_norm: float | None,
+    number: float,
     history: History,
 ) -> None:
-    optimizer.zero_grad(set_to_none=True)
-    value = loss(model, batch)
-    number = float(value.detach())
     if not math.isfinite(number):
         # Before the step: the parameters are still those that gave this loss.
         raise FloatingPointError(f"loss is {number} at step {history.steps + 1}")
-    value.backward()  # type: ignore[no-untyped-call]
     limit = math.inf if clip_norm is None else clip_norm
     norm = nn.utils.clip_grad_norm_(model.parameters(), limit)
     optimizer.step()
     history.loss.append(number)
     history.rate.append(float(optimizer.param_groups[0]["lr"]))
-    history.grad_norm.append(float(norm))
+    history.grad_norm.append(float(distributed.whole(norm)))
+
+
+def _precision(model: nn.Module, autocast: torch.dtype | None) -> AbstractContextManager[object]:
+    if autocast is None:
+        return nullcontext()
+    return torch.autocast(next(model.parameters()).device.type, dtype=autocast)
 
 
 def _evaluate(
@@ -179,15 +248,27 @@ def _endless(batches: Iterable[Batch]) -> Iterator[Batch]:
 def _show(history: History, steps: int) -> None:
     done = history.steps
     bar = ("█" * (20 * done // steps)).ljust(20, "·")
-    print(f"\r{bar} {done}/{steps}  loss {history.loss[-1]:.4f}", end="", file=sys.stderr)
+    left = history.seconds / done * (steps - done)
+    text = f"\r{bar} {done}/{steps}  loss {history.loss[-1]:.4f}  {left:,.0f} s left "
+    print(text, end="", file=sys.stderr, flush=True)
 
 
 def _check(
-    steps: int, evaluate_every: int | None, evaluate: object | None, stop: object | None
+    steps: int,
+    evaluate_every: int | None,
+    evaluate: object | None,
+    stop: object | None,
+    accumulate: int,
+    autocast: torch.dtype | None,
 ) -> None:
     if steps < 1:
         raise ValueError(f"steps: expected at least 1, got {steps}")
+    if accumulate < 1:
+        raise ValueError(f"accumulate: expected at least 1, got {accumulate}")
     if evaluate_every is not None and evaluate_every < 1:
         raise ValueError(f"evaluate_every: expected at least 1, got {evaluate_every}")
     if evaluate is None and (stop is not None or evaluate_every is not None):
         raise ValueError("stop, evaluate_every: expected `evaluate` as well, got None")
+    if autocast not in (None, torch.bfloat16):
+        # float16 would need its loss scaled, or small gradients vanish.
+        raise ValueError(f"autocast: expected torch.bfloat16 or None, got {autocast}")

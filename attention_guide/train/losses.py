@@ -121,3 +121,23 @@ def teacher_forcing(*, pad_id: int = 0, label_smoothing: float = 0.0) -> PairLos
         return cross_entropy(logits, tgt[:, 1:], pad_id=pad_id, label_smoothing=label_smoothing)
 
     return loss
+
+
+def target_tokens(*, pad_id: int = 0) -> Callable[[tuple[Tensor, Tensor]], float]:
+    """How many targets a batch has: what its loss counts in an average over batches.
+
+    The mean over tokens of two batches together isn't the mean of their means, unless both
+    have the same number of tokens. `fit` averages by these numbers: `weigh=target_tokens()`.
+
+    Args:
+        pad_id: Target ids that count for nothing.
+
+    Returns:
+        A function `(src, tgt) -> number` for the batches of `teacher_forcing`.
+
+    Examples:
+        >>> import torch
+        >>> target_tokens()((torch.ones(1, 2).long(), torch.tensor([[1, 5, 2, 0]])))
+        2.0
+    """
+    return lambda batch: float((batch[1][:, 1:] != pad_id).sum())

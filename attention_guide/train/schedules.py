@@ -4,9 +4,17 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import TypeAlias
+from typing import Final, Literal, TypeAlias
 
 Schedule: TypeAlias = Callable[[int], float]
+Decay: TypeAlias = Literal["linear", "sqrt", "cosine"]
+
+# What is left of the peak when a part `p` of the decay is done.
+_DECAYS: Final[dict[str, Callable[[float], float]]] = {
+    "linear": lambda p: 1.0 - p,
+    "sqrt": lambda p: 1.0 - math.sqrt(p),
+    "cosine": lambda p: 0.5 * (1.0 + math.cos(math.pi * p)),
+}
 
 
 def constant(warmup: int = 0) -> Schedule:
@@ -91,6 +99,57 @@ def cosine(warmup: int, total: int, *, floor: float = 0.0) -> Schedule:
             return _rise(step, warmup)
         progress = min(1.0, (step - warmup) / (total - warmup))
         return floor + (1.0 - floor) * 0.5 * (1.0 + math.cos(math.pi * progress))
+
+    return factor
+
+
+def wsd(
+    warmup: int, total: int, decay: int, *, floor: float = 0.0, shape: Decay = "linear"
+) -> Schedule:
+    """`1` until `total - decay`, then down to `floor` at `total`: warm-up, stable, decay.
+
+    The stable part needs no end: any of its checkpoints can be decayed into a finished model,
+    and the run goes on from there as if it hadn't been.
+
+    Args:
+        warmup: Steps until the peak; 0 for none.
+        total: The step at which the floor is reached; it stays there afterwards.
+        decay: Steps of the last part, at least 1.
+        floor: The last factor, as a part of the peak.
+        shape: `"linear"`; `"sqrt"` for `1 - √p`, which falls fast at first; `"cosine"`.
+
+    Returns:
+        The schedule.
+
+    Raises:
+        ValueError: `warmup` is negative, `decay` less than 1, both together more than `total`,
+            `floor` outside 0 to 1, or the shape unknown.
+
+    Source:
+        Hu et al. (2024), "MiniCPM", arXiv:2404.06395, section 4, with an exponential decay;
+        linear and `1 - √p` are compared by Hägele et al. (2024), arXiv:2405.18392.
+
+    Examples:
+        >>> rate = wsd(warmup=10, total=100, decay=20)
+        >>> [rate(step) for step in (5, 10, 80, 90, 100, 500)]
+        [0.5, 1.0, 1.0, 0.5, 0.0, 0.0]
+    """
+    _check_warmup(warmup)
+    if decay < 1 or warmup + decay > total:
+        raise ValueError(
+            f"decay: expected 1 to total - warmup = {total - warmup} steps, got {decay}"
+        )
+    if not 0.0 <= floor <= 1.0:
+        raise ValueError(f"floor: expected 0 to 1, got {floor}")
+    if shape not in _DECAYS:
+        raise ValueError(f"shape: expected one of {', '.join(_DECAYS)}, got {shape!r}")
+    left = _DECAYS[shape]
+
+    def factor(step: int) -> float:
+        if step < warmup:
+            return _rise(step, warmup)
+        progress = min(1.0, max(0.0, (step - (total - decay)) / decay))
+        return floor + (1.0 - floor) * left(progress)
 
     return factor
 

@@ -119,3 +119,11 @@ def test_teacher_forcing_shifts_by_one():
     loss = teacher_forcing(pad_id=0)(model, (torch.ones(1, 2, dtype=torch.long), tgt))
     assert seen["tgt"].tolist() == [[1, 2, 3, 4]]
     assert loss < 1e-6
+
+
+def test_smoothed_loss_is_the_divergence_plus_the_entropy_of_the_targets():
+    logits, targets = torch.randn(6, 5, dtype=torch.float64), torch.tensor([0, 1, 2, 3, 4, 0])
+    smoothed = 0.9 * F.one_hot(targets, 5).double() + 0.1 / 5
+    divergence = F.kl_div(logits.log_softmax(-1), smoothed, reduction="batchmean")
+    loss = cross_entropy(logits, targets, label_smoothing=0.1)
+    torch.testing.assert_close(loss, divergence + smoothing_floor(5, 0.1), rtol=1e-12, atol=0)

@@ -1,11 +1,25 @@
-"""Measures: exact match, token accuracy, BLEU."""
+"""Measures: by hand, and equal to scikit-learn's and sacreBLEU's."""
 
 import builtins
+import math
 
 import pytest
+import sacrebleu
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from sklearn.metrics import f1_score as sklearn_f1
 
-from attention_guide.train import bleu, exact_match, token_accuracy
+from attention_guide.train import (
+    accuracy,
+    bleu,
+    chrf,
+    cross_entropy,
+    exact_match,
+    f1_score,
+    perplexity,
+    token_accuracy,
+)
 
 
 def test_exact_match_counts_whole_outputs():
@@ -55,3 +69,52 @@ def test_bleu_says_what_to_install(monkeypatch):
     monkeypatch.setattr(builtins, "__import__", refuse)
     with pytest.raises(ImportError, match=r"pip install 'attention-guide\[book\]'"):
         bleu(["a"], ["a"])
+
+
+CLASSES = st.integers(0, 3)
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.lists(st.tuples(CLASSES, CLASSES), min_size=1, max_size=30))
+@pytest.mark.parametrize("average", ["macro", "weighted", "micro"])
+def test_f1_equals_scikit_learns(average, pairs):
+    predictions, targets = zip(*pairs, strict=True)
+    wanted = sklearn_f1(targets, predictions, average=average, zero_division=0.0)
+    assert f1_score(predictions, targets, average=average) == pytest.approx(wanted)
+
+
+def test_f1_by_hand():
+    # Class 1: two right, one too many, one missed: 2·2 / (2·2 + 1 + 1).
+    predictions, targets = [1, 1, 1, 0, 0], [1, 1, 0, 1, 0]
+    assert f1_score(predictions, targets, average="binary") == pytest.approx(2 / 3)
+    assert f1_score(predictions, targets, average="binary", positive=7) == 0.0
+    assert f1_score(["a", "b"], ["a", "c"]) == pytest.approx(1 / 3)
+
+
+def test_tensors_count_as_their_numbers():
+    predictions, targets = torch.tensor([0, 1, 1]), torch.tensor([0, 1, 0])
+    assert accuracy(predictions, targets) == pytest.approx(2 / 3)
+    assert f1_score(predictions, targets, average="binary") == pytest.approx(2 / 3)
+    with pytest.raises(ValueError, match="average: expected macro"):
+        f1_score([1], [1], average="best")
+
+
+def test_perplexity_is_the_exponential_of_the_loss():
+    assert perplexity(0.0) == 1.0
+    assert perplexity(3.0, base=2.0) == 8.0
+    logits, targets = torch.zeros(5, 7), torch.tensor([0, 1, 2, 3, 4])
+    assert perplexity(float(cross_entropy(logits, targets))) == pytest.approx(7.0)
+    assert perplexity(1e9) == math.inf
+    for loss in (-0.1, math.nan):
+        with pytest.raises(ValueError, match="loss: expected 0 or more"):
+            perplexity(loss)
+
+
+def test_chrf_is_sacrebleus_and_separates_a_near_miss_from_a_far_one():
+    references = ["einundzwanzig", "hundertzwei"]
+    near, far = ["einundzwanzik", "hundertzwei"], ["neun", "acht"]
+    wanted = sacrebleu.corpus_chrf(near, [references]).score
+    assert chrf(near, references) == pytest.approx(wanted)
+    plus = sacrebleu.corpus_chrf(near, [references], word_order=2).score
+    assert chrf(near, references, word_order=2) == pytest.approx(plus)
+    assert chrf(far, references) < chrf(near, references) < chrf(references, references)

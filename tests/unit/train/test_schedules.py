@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from attention_guide.train import constant, cosine, inverse_sqrt, vaswani_rate
+from attention_guide.train import constant, cosine, inverse_sqrt, vaswani_rate, wsd
 
 
 @given(step=st.integers(1, 10**6), warmup=st.integers(1, 10**4), d_model=st.integers(1, 4096))
@@ -53,3 +53,42 @@ def test_without_warmup_the_first_step_is_at_the_peak():
 def test_arguments_that_make_no_schedule_are_refused(make, message):
     with pytest.raises(ValueError, match=message):
         make()
+
+
+def test_wsd_rises_stays_and_falls():
+    rate = wsd(warmup=4, total=20, decay=8, floor=0.1)
+    assert [rate(step) for step in (1, 4, 12)] == [0.25, 1.0, 1.0]
+    assert rate(16) == pytest.approx(0.55)
+    assert rate(20) == rate(99) == pytest.approx(0.1)
+
+
+def test_wsds_stable_part_does_not_know_the_end():
+    short, long = wsd(10, 100, 20), wsd(10, 1000, 20)
+    assert [short(step) for step in range(1, 81)] == [long(step) for step in range(1, 81)]
+
+
+@pytest.mark.parametrize("shape", ["linear", "sqrt", "cosine"])
+def test_every_decay_falls_from_the_peak_to_the_floor(shape):
+    rate = wsd(0, 50, 50, floor=0.2, shape=shape)
+    values = [rate(step) for step in range(51)]
+    assert values == sorted(values, reverse=True)
+    assert (values[0], values[-1]) == pytest.approx((1.0, 0.2))
+
+
+def test_the_sqrt_decay_is_one_minus_the_root():
+    assert wsd(0, 100, 100, shape="sqrt")(25) == pytest.approx(0.5)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "options", "message"),
+    [
+        ((-1, 10, 2), {}, "warmup: expected 0 or more"),
+        ((5, 10, 0), {}, "decay: expected 1 to total - warmup = 5 steps, got 0"),
+        ((5, 10, 6), {}, "decay: expected 1 to total - warmup = 5 steps, got 6"),
+        ((5, 10, 2), {"floor": 2.0}, "floor: expected 0 to 1"),
+        ((5, 10, 2), {"shape": "step"}, "shape: expected one of linear, sqrt, cosine, got 'step'"),
+    ],
+)
+def test_wsd_names_what_is_wrong(arguments, options, message):
+    with pytest.raises(ValueError, match=message):
+        wsd(*arguments, **options)
