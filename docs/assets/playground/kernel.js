@@ -1,0 +1,191 @@
+// Memory for one model, and the matrix product that runs in it.
+//
+// A model's numbers all live in one arena: weights, caches, scratch. Its product comes in two forms
+// that do the same: kernel.wat as WebAssembly, and plain JavaScript where that isn't to be had.
+"use strict";
+
+/**
+ * c += a · b, the matrices where the arguments say. All places and strides count floats.
+ *
+ * @callback Multiply
+ * @param {number} a place of the first factor, `rows` × `k`
+ * @param {number} lda from one of its rows to the next
+ * @param {number} b place of the packed second factor, see `pack`
+ * @param {number} ldb from one of its blocks of eight columns to the next
+ * @param {number} c place of the sum, `rows` × (8 · `blocks`)
+ * @param {number} ldc from one of its rows to the next
+ * @param {number} rows
+ * @param {number} k at least 1
+ * @param {number} blocks
+ * @returns {void}
+ */
+
+/**
+ * @typedef {object} Arena
+ * @property {Float32Array} floats everything, once `seal` has been called
+ * @property {Multiply} multiply
+ * @property {string} kind "wasm" or "javascript"
+ */
+
+const LiveKernel = (() => {
+  // kernel.wat, assembled. `python -m book.playground kernel` writes this line.
+  const WASM =
+    "AGFzbQEAAAABDQFgCX9/f39/f39/fwACEAEEbGl2ZQZtZW1vcnkCAAEDAgEABwwBCG11bHRpcGx5AAAKyAYBxQYCC38LewJAA0AgCEUNASAAIQsgBCEQIAYhCQJAA0AgCUEESQ0BIAsgAWohDCAMIAFqIQ0gDSABaiEOIBAgBWohESARIAVqIRIgEiAFaiET/QwAAAAAAAAAAAAAAAAAAAAAIRf9DAAAAAAAAAAAAAAAAAAAAAAhGP0MAAAAAAAAAAAAAAAAAAAAACEZ/QwAAAAAAAAAAAAAAAAAAAAAIRr9DAAAAAAAAAAAAAAAAAAAAAAhG/0MAAAAAAAAAAAAAAAAAAAAACEc/QwAAAAAAAAAAAAAAAAAAAAAIR39DAAAAAAAAAAAAAAAAAAAAAAhHiACIQ8gByEKA0AgD/0ABAAhFSAP/QAEECEWIAv9CQIAIRQgFyAUIBX95gH95AEhFyAYIBQgFv3mAf3kASEYIAz9CQIAIRQgGSAUIBX95gH95AEhGSAaIBQgFv3mAf3kASEaIA39CQIAIRQgGyAUIBX95gH95AEhGyAcIBQgFv3mAf3kASEcIA79CQIAIRQgHSAUIBX95gH95AEhHSAeIBQgFv3mAf3kASEeIAtBBGohCyAMQQRqIQwgDUEEaiENIA5BBGohDiAPQSBqIQ8gCkEBayIKDQALIBAgEP0ABAAgF/3kAf0LBAAgECAQ/QAEECAY/eQB/QsEECARIBH9AAQAIBn95AH9CwQAIBEgEf0ABBAgGv3kAf0LBBAgEiAS/QAEACAb/eQB/QsEACASIBL9AAQQIBz95AH9CwQQIBMgE/0ABAAgHf3kAf0LBAAgEyAT/QAEECAe/eQB/QsEECAOIAdBAnRrIAFqIQsgEyAFaiEQIAlBBGshCQwACwsCQANAIAlFDQH9DAAAAAAAAAAAAAAAAAAAAAAhF/0MAAAAAAAAAAAAAAAAAAAAACEYIAIhDyALIQwgByEKA0AgDP0JAgAhFCAXIBQgD/0ABAD95gH95AEhFyAYIBQgD/0ABBD95gH95AEhGCAMQQRqIQwgD0EgaiEPIApBAWsiCg0ACyAQIBD9AAQAIBf95AH9CwQAIBAgEP0ABBAgGP3kAf0LBBAgCyABaiELIBAgBWohECAJQQFrIQkMAAsLIAIgA2ohAiAEQSBqIQQgCEEBayEIDAALCws=";
+
+  /** @type {WebAssembly.Module | null | undefined} */
+  let compiled;
+
+  /** The kernel, compiled at the first call; null where the browser can't. */
+  function compile() {
+    if (compiled === undefined) {
+      try {
+        const bytes = Uint8Array.from(atob(WASM), (letter) => letter.charCodeAt(0));
+        compiled = new WebAssembly.Module(bytes);
+      } catch {
+        compiled = null; // no WebAssembly, none with vectors, or a policy that forbids it
+      }
+    }
+    return compiled;
+  }
+
+  /**
+   * Memory for `size` floats, all 0, and the product that runs in it.
+   *
+   * @param {number} size
+   * @param {"wasm" | "javascript"} [wanted] the product to take, by default the fastest there is
+   * @returns {Arena}
+   */
+  function arena(size, wanted = "wasm") {
+    const module = wanted === "wasm" ? compile() : null;
+    if (module === null) {
+      const floats = new Float32Array(size);
+      return { floats, multiply: plainMultiply(floats), kind: "javascript" };
+    }
+    const memory = new WebAssembly.Memory({ initial: Math.ceil((size * 4) / 65536) || 1 });
+    const instance = new WebAssembly.Instance(module, { live: { memory } });
+    const multiply = /** @type {Multiply} */ (instance.exports.multiply);
+    return {
+      floats: new Float32Array(memory.buffer),
+      multiply: (a, lda, b, ldb, c, ldc, rows, k, blocks) =>
+        multiply(a * 4, lda * 4, b * 4, ldb * 4, c * 4, ldc * 4, rows, k, blocks),
+      kind: "wasm",
+    };
+  }
+
+  /**
+   * The product in JavaScript. Tiles of 2 rows and 4 columns: what fits the registers of a browser's
+   * compiler. Its numbers are 64 bits wide, which costs nothing; telling it that 32 are enough, with
+   * Math.fround, halves the speed. `| 0` says that a place is a whole number.
+   *
+   * @param {Float32Array} f
+   * @returns {Multiply}
+   */
+  function plainMultiply(f) {
+    return (a, lda, b, ldb, c, ldc, rows, k, blocks) => {
+      for (let half = 0; half < 2 * blocks; half++) {
+        const column = (b + (half >> 1) * ldb + (half & 1) * 4) | 0;
+        const out = c + half * 4;
+        let row = 0;
+        for (; row + 1 < rows; row += 2)
+          twoRows(f, a + row * lda, lda, column, out + row * ldc, ldc, k);
+        if (row < rows) oneRow(f, a + row * lda, column, out + row * ldc, k);
+      }
+    };
+  }
+
+  /**
+   * @param {Float32Array} f
+   * @param {number} a
+   * @param {number} lda
+   * @param {number} b
+   * @param {number} c
+   * @param {number} ldc
+   * @param {number} k
+   */
+  function twoRows(f, a, lda, b, c, ldc, k) {
+    let s0 = 0;
+    let s1 = 0;
+    let s2 = 0;
+    let s3 = 0;
+    let t0 = 0;
+    let t1 = 0;
+    let t2 = 0;
+    let t3 = 0;
+    let x = a | 0;
+    let y = (a + lda) | 0;
+    const end = (b + 8 * k) | 0;
+    for (let p = b | 0; p < end; p = (p + 8) | 0) {
+      const fx = f[x];
+      const fy = f[y];
+      const b0 = f[p];
+      const b1 = f[(p + 1) | 0];
+      const b2 = f[(p + 2) | 0];
+      const b3 = f[(p + 3) | 0];
+      s0 += fx * b0;
+      s1 += fx * b1;
+      s2 += fx * b2;
+      s3 += fx * b3;
+      t0 += fy * b0;
+      t1 += fy * b1;
+      t2 += fy * b2;
+      t3 += fy * b3;
+      x = (x + 1) | 0;
+      y = (y + 1) | 0;
+    }
+    f[c] += s0;
+    f[c + 1] += s1;
+    f[c + 2] += s2;
+    f[c + 3] += s3;
+    f[c + ldc] += t0;
+    f[c + ldc + 1] += t1;
+    f[c + ldc + 2] += t2;
+    f[c + ldc + 3] += t3;
+  }
+
+  /**
+   * @param {Float32Array} f
+   * @param {number} a
+   * @param {number} b
+   * @param {number} c
+   * @param {number} k
+   */
+  function oneRow(f, a, b, c, k) {
+    let s0 = 0;
+    let s1 = 0;
+    let s2 = 0;
+    let s3 = 0;
+    let x = a | 0;
+    const end = (b + 8 * k) | 0;
+    for (let p = b | 0; p < end; p = (p + 8) | 0) {
+      const fx = f[x];
+      s0 += fx * f[p];
+      s1 += fx * f[(p + 1) | 0];
+      s2 += fx * f[(p + 2) | 0];
+      s3 += fx * f[(p + 3) | 0];
+      x = (x + 1) | 0;
+    }
+    f[c] += s0;
+    f[c + 1] += s1;
+    f[c + 2] += s2;
+    f[c + 3] += s3;
+  }
+
+  /**
+   * Write the transpose of `matrix` (`columns` rows of `k` floats) as the product's second factor:
+   * blocks of eight columns, in each k by k. Missing columns stay 0.
+   *
+   * @param {Float32Array} floats where
+   * @param {number} at
+   * @param {Float32Array} matrix
+   * @param {number} columns
+   * @param {number} k
+   */
+  function pack(floats, at, matrix, columns, k) {
+    for (let o = 0; o < columns; o++) {
+      const start = at + (o >> 3) * 8 * k + (o & 7);
+      for (let i = 0; i < k; i++) floats[start + 8 * i] = matrix[o * k + i];
+    }
+  }
+
+  return { WASM, arena, pack };
+})();

