@@ -135,18 +135,32 @@ class PairBatches:
 
     def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
         """One epoch: tensors of ids, shapes `(B, S)` and `(B, T)`."""
-        order = list(range(len(self.sources)))
-        if self.shuffle:
-            random.Random(f"{self.seed}:{self.epoch}").shuffle(order)
+        plan = self.plan(self.epoch)
         self.epoch += 1
         first, self._resume = self._resume, 0
-        for index in range(first, len(self)):
-            chosen = order[index * self.batch_size : (index + 1) * self.batch_size]
+        for index in range(first, len(plan)):
             self._position = index + 1
             yield (
-                pad_batch([self.sources[i] for i in chosen], pad_id=self.pad_id),
-                pad_batch([self.targets[i] for i in chosen], pad_id=self.pad_id),
+                pad_batch([self.sources[i] for i in plan[index]], pad_id=self.pad_id),
+                pad_batch([self.targets[i] for i in plan[index]], pad_id=self.pad_id),
             )
+
+    def plan(self, epoch: int) -> list[list[int]]:
+        """Which pairs each batch of an epoch holds, by their numbers.
+
+        Examples:
+            >>> PairBatches([[3]] * 5, [[4]] * 5, batch_size=2, shuffle=False).plan(0)
+            [[0, 1], [2, 3], [4]]
+        """
+        order = self._shuffled(epoch)
+        size = self.batch_size
+        return [order[start : start + size] for start in range(0, len(order), size)]
+
+    def _shuffled(self, epoch: int) -> list[int]:
+        order = list(range(len(self.sources)))
+        if self.shuffle:
+            random.Random(f"{self.seed}:{epoch}").shuffle(order)
+        return order
 
     def state_dict(self) -> dict[str, int]:
         """The position in the data: the epoch, and how many of its batches are done.
