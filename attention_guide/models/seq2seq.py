@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from functools import partial
+from typing import Any
 
 import torch
 from jaxtyping import Bool, Float, Int
@@ -24,6 +25,7 @@ from attention_guide.layers import (
 from attention_guide.layers._check import check_ids
 from attention_guide.models.config import TransformerConfig
 from attention_guide.models.decoder import Decoder
+from attention_guide.models.decoding import NextLogits
 from attention_guide.models.encoder import Encoder
 
 
@@ -151,13 +153,7 @@ class Transformer(nn.Module):
             ValueError: A shape that doesn't fit, or a sequence longer than `max_len`.
             TypeError: Ids that aren't integers.
         """
-        check_ids("tgt", tgt)
-        check_ids("src", src, "B S")
-        if src.shape != memory.shape[:2] or tgt.shape[0] != src.shape[0]:
-            raise ValueError(
-                f"memory: expected (B, S, D) with src (B, S) and tgt (B, T); got "
-                f"{tuple(memory.shape)}, {tuple(src.shape)} and {tuple(tgt.shape)}"
-            )
+        self._check_decode(tgt, memory, src)
         offset = cache[0].self_attention.length if cache else 0
         x = self.dropout(self.positions(self.tgt_embedding(tgt), offset))
         mask = None if cache else self.padding_mask(tgt)
@@ -167,6 +163,23 @@ class Transformer(nn.Module):
     def padding_mask(self, ids: Int[Tensor, "B S"]) -> Bool[Tensor, "B 1 1 S"]:
         """`True` where a key is a token, `False` where it is `pad_id`."""
         return (ids != self.config.pad_id)[:, None, None, :]
+
+    def decoding(self, source: Any = None, *, room: int, cached: bool = True) -> NextLogits:
+        """Begin to decode one batch of source ids `(B, S)`.
+
+        This is what `attention_guide.models.generate` calls; prompts may not be padded.
+        """
+        if room > self.config.max_len:
+            raise ValueError(f"room: expected at most max_len = {self.config.max_len}; got {room}")
+        memory = self.encode(source)
+        cache = self.decoder.new_cache(room) if cached else None
+
+        def next_logits(tokens: Tensor, padding: Tensor | None) -> Tensor:
+            if padding is not None:
+                raise ValueError("padding: the positions of this model count columns, not tokens")
+            return self.decode(tokens, memory, source, cache=cache)[:, -1]
+
+        return next_logits
 
     @torch.no_grad()
     def generate(
@@ -224,3 +237,12 @@ class Transformer(nn.Module):
         start = torch.full((src.shape[0], 1), c.bos_id, dtype=torch.long, device=src.device)
         written = generate(step, start, max_len, choose=choose, eos_id=c.eos_id, pad_id=c.pad_id)
         return written[:, 1:]
+
+    def _check_decode(self, tgt: Tensor, memory: Tensor, src: Tensor) -> None:
+        check_ids("tgt", tgt)
+        check_ids("src", src, "B S")
+        if src.shape != memory.shape[:2] or tgt.shape[0] != src.shape[0]:
+            raise ValueError(
+                f"memory: expected (B, S, D) with src (B, S) and tgt (B, T); got "
+                f"{tuple(memory.shape)}, {tuple(src.shape)} and {tuple(tgt.shape)}"
+            )

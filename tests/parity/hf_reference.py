@@ -26,12 +26,12 @@ def computing_in(dtype: str) -> Iterator[None]:
     if dtype == "float32":
         yield
         return
-    names = ("float32", "float")
-    kept = {name: getattr(torch, name) for name in names}
+    wide = {"float32": torch.float64, "float": torch.float64, "FloatTensor": torch.DoubleTensor}
+    kept = {name: getattr(torch, name) for name in wide}
     cast = torch.Tensor.float
     try:
-        for name in names:
-            setattr(torch, name, torch.float64)
+        for name, value in wide.items():
+            setattr(torch, name, value)
         torch.Tensor.float = torch.Tensor.double  # type: ignore[method-assign]
         torch.set_default_dtype(torch.float64)
         yield
