@@ -31,7 +31,8 @@ def mel_filters(
     The ear tells 200 from 300 Hz easily and 5,000 from 5,100 Hz hardly; equal steps on the mel
     scale sound equally large. "slaney" is linear up to 1 kHz and logarithmic above, its triangles
     have equal areas in Hz; "kaldi" is $1127 \ln(1 + f / 700)$, its triangles have straight sides
-    in mels and height 1.
+    in mels and height 1. Where filters are many and bins few, the lowest triangles fall between
+    two bins and are empty.
 
     Args:
         n_mels: How many.

@@ -177,6 +177,7 @@ class CLIP(nn.Module):
     ) -> None:
         super().__init__()
         self.config = c = config
+        self.activation = activation
         norm = partial(LayerNorm, eps=c.norm_eps)
         size = (c.image_size, c.image_size)
         self.image_tokens = PatchTokens(c.d_image, size, c.patch_size, c.n_channels, bias=False)
