@@ -54,6 +54,7 @@ def main(arguments: list[str]) -> int:
         install_node_tools()
         STAMP.write_text(_wanted())
         _say("the environment is ready")
+    subprocess.run([PYTHON, ROOT / "book/weights.py"], check=True, stdout=subprocess.DEVNULL)
     needed = [p for p, library in PDF_LIBRARIES.items() if not ctypes.util.find_library(library)]
     if "--test" in arguments and browser() is None:
         needed.append("chromium")

@@ -8,10 +8,13 @@ from attention_guide.checkpoints.hugging_face import (
     to_hugging_face,
 )
 from attention_guide.checkpoints.own import OwnModel, load_own, own_names, rounded, save_own
+from attention_guide.checkpoints.pretrained import Pretrained, load
 
 __all__ = [
     "OwnModel",
+    "Pretrained",
     "from_hugging_face",
+    "load",
     "load_hugging_face",
     "load_own",
     "own_names",

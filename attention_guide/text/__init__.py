@@ -7,6 +7,7 @@ from attention_guide.text.packing import Packed, next_tokens, pack, pack_stream,
 from attention_guide.text.pretokens import pretokens
 from attention_guide.text.tokenizers import CharacterTokenizer, Tokenizer, WordTokenizer
 from attention_guide.text.vocabulary import Vocabulary, characters, words
+from attention_guide.text.wordpiece import WordPiece
 
 __all__ = [
     "BucketBatches",
@@ -16,6 +17,7 @@ __all__ = [
     "PairBatches",
     "Tokenizer",
     "Vocabulary",
+    "WordPiece",
     "WordTokenizer",
     "characters",
     "lengths_of",
