@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from attention_guide.checkpoints._patches import (
@@ -101,6 +101,11 @@ def write_sizes(config: ViTConfig) -> dict[str, Any]:
     }
 
 
+def _rules(model: ViT) -> Sequence[AnyRule]:
+    write_sizes(model.config)  # says more of what has no place than a list of names would
+    return RULES
+
+
 def _config(model: ViT) -> dict[str, Any]:
     classes = model.config.n_classes
     architecture = "ViTForImageClassification" if classes else "ViTModel"
@@ -112,7 +117,7 @@ FAMILY = register(
         "vit",
         build=lambda config: ViT(read_sizes(config, classes=n_classes(config, "ViTModel"))),
         config=_config,
-        rules=lambda model: RULES,
+        rules=_rules,
         owns=lambda model: isinstance(model, ViT),
         prefix="vit.",
         bare=lambda model: not model.config.n_classes,

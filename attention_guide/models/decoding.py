@@ -234,7 +234,6 @@ def left_pad(
     return ids, torch.arange(width) >= width - lengths[:, None]
 
 
-@torch.no_grad()
 def _steps(
     next_logits: NextLogits,
     prompt: Tensor,
@@ -248,7 +247,8 @@ def _steps(
     tokens, fed = prompt, prompt
     ended = torch.zeros(prompt.shape[0], dtype=torch.bool, device=prompt.device)
     for _ in range(max_new):
-        token = choose(next_logits(fed, padding)).to(prompt.dtype)
+        with torch.no_grad():  # not around the function: wrapped, it wouldn't be a generator
+            token = choose(next_logits(fed, padding)).to(prompt.dtype)
         if eos_id is not None:
             token = token.masked_fill(ended, eos_id if pad_id is None else pad_id)
             ended = ended | (token == eos_id)

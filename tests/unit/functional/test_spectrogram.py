@@ -28,7 +28,7 @@ def test_filters_are_triangles_of_one_area() -> None:
 
 
 def test_kaldi_filters_reach_one_and_share_each_frequency() -> None:
-    filters = mel_filters(20, 4096, RATE, lowest=20, scale="kaldi", dtype=torch.float64)
+    filters = mel_filters(20, 4096, RATE, lowest=20.0, scale="kaldi", dtype=torch.float64)
     # Between the first peak and the last, where each frequency lies under two triangles.
     inner = filters.sum(0)[filters.argmax(1)[0] + 1 : filters.argmax(1)[-1]]
     assert torch.allclose(inner, torch.ones_like(inner), atol=1e-9)
@@ -41,7 +41,7 @@ def test_a_tone_is_loudest_in_its_own_filter(hertz: float) -> None:
         (log_mel_spectrogram(tone(hertz)), mel_filters(80, 400, RATE)),
         (
             filter_bank_energies(tone(hertz), n_mels=40).T,
-            mel_filters(40, 512, RATE, lowest=20, scale="kaldi"),
+            mel_filters(40, 512, RATE, lowest=20.0, scale="kaldi"),
         ),
     ]:
         bins = 2 * (filters.shape[1] - 1)
