@@ -5,10 +5,12 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
+import platform
 import struct
 import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from importlib import metadata
 from typing import Any
 
 import numpy as np
@@ -31,10 +33,9 @@ class Card:
         source: Where it comes from: the rule that makes it, or the publication and its address.
         licence: Under which terms it may be used.
         splits: Examples in each split.
-        checksum: `checksum` of the splits, or the SHA-256 of the published archive; empty
-            where nobody publishes one.
+        checksum: `checksum` of the splits. For published archives see `data.download`.
         size_bytes: Size of the download; 0 for data that the package makes.
-        versions: What else the data depends on: `{"python": "3.11.7"}`.
+        versions: What else the data depends on, see `installed`: `{"babel": "2.18.0"}`.
         notes: What a user must know: known faults, people in it, what it mustn't be used for.
 
     Raises:
@@ -104,6 +105,34 @@ class Card:
         if problems:
             raise ValueError("; ".join(problems))
 
+    def check(self, splits: Splits) -> bool:
+        """As `verify`, but only warn where another version of something explains the difference.
+
+        Args:
+            splits: The examples of each split.
+
+        Returns:
+            Whether they are as the card says.
+
+        Raises:
+            ValueError: They differ, and the versions are those of the card.
+
+        Warns:
+            DataChangedWarning: They differ, and so do the versions.
+        """
+        problems = self.problems(splits)
+        here = installed(*self.versions)
+        if problems and here == dict(self.versions):
+            raise ValueError("; ".join(problems))
+        if problems:
+            warnings.warn(
+                f"{'; '.join(problems)}; the card is of {_listed(self.versions)}, "
+                f"here is {_listed(here)}",
+                DataChangedWarning,
+                stacklevel=2,
+            )
+        return not problems
+
     def warn_if_changed(self, other: Card) -> bool:
         """Warn if another card describes other data: the one that a checkpoint saw, say.
 
@@ -165,6 +194,48 @@ class Card:
         }
         lines = [f"| {key} | {value} |" for key, value in rows.items() if value]
         return "\n".join([f"| {self.name} | |", "|---|---|", *lines]) + "\n"
+
+
+class Seen:
+    """Which data a run saw, as a part of its checkpoints: going on with other data warns.
+
+    Args:
+        card: The card of the data that is here.
+
+    Examples:
+        >>> card = Card("t", "T.", "Here.", "CC0", {"all": 1}, checksum({"all": ["a"]}))
+        >>> seen = Seen(card)  # Checkpoints(folder, parts={"data": seen, "batches": batches})
+        >>> seen.load_state_dict(seen.state_dict())
+    """
+
+    def __init__(self, card: Card) -> None:
+        """Keep the card."""
+        self.card = card
+
+    def state_dict(self) -> str:
+        """The card, for the checkpoint."""
+        return self.card.to_json()
+
+    def load_state_dict(self, state: str) -> None:
+        """Warn with `DataChangedWarning` if the checkpoint saw other data."""
+        self.card.warn_if_changed(Card.from_json(state))
+
+
+def installed(*names: str) -> dict[str, str]:
+    """Name to version: `python`, or a distribution; `"none"` where it isn't installed.
+
+    Examples:
+        >>> installed("torch", "no-such-thing")["no-such-thing"]
+        'none'
+    """
+    versions = {}
+    for name in names:
+        try:
+            python = name == "python"
+            versions[name] = platform.python_version() if python else metadata.version(name)
+        except metadata.PackageNotFoundError:
+            versions[name] = "none"
+    return versions
 
 
 def checksum(splits: Splits) -> str:

@@ -27,13 +27,9 @@ class Entry:
     make: Callable[[], Splits]
 
     def load(self) -> Splits:
-        """Make the splits and compare them with the card.
-
-        Raises:
-            ValueError: They differ from the card.
-        """
+        """Make the splits and compare them with the card, see `Card.check`."""
         splits = self.make()
-        self.card.verify(splits)
+        self.card.check(splits)
         return splits
 
 
