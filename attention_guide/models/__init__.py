@@ -7,6 +7,7 @@ from attention_guide.models.bloom import Bloom, BloomConfig
 from attention_guide.models.captioner import Captioner, CaptionerConfig
 from attention_guide.models.clip import CLIP, CLIPConfig, contrastive_loss, quick_gelu
 from attention_guide.models.config import TransformerConfig
+from attention_guide.models.count import count_parameters, forward_flops
 from attention_guide.models.decoder import Decoder
 from attention_guide.models.decoding import Decodes, generate, left_pad, sampler, stream
 from attention_guide.models.deepseek import DeepSeek, DeepSeekConfig, ExpertSizes, LatentSizes
@@ -66,6 +67,8 @@ __all__ = [
     "WhisperConfig",
     "Yarn",
     "contrastive_loss",
+    "count_parameters",
+    "forward_flops",
     "generate",
     "left_pad",
     "quick_gelu",
