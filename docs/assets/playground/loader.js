@@ -1,0 +1,68 @@
+// Brings a live figure to life when the reader comes near it: nothing of it is fetched before.
+//
+// A page marks a place with <div data-live="NAME">. What stands inside, a still figure, is what
+// readers without scripts and the PDF get.
+"use strict";
+
+(() => {
+  const script = /** @type {HTMLScriptElement} */ (document.currentScript);
+  const base = new URL(".", script.src);
+  /** @type {Record<string, string[]>} scripts of each figure, in order */
+  const NEEDS = {
+    calculator: ["attention.js", "ui.js", "calculator.js"],
+  };
+
+  /** @type {Map<string, Promise<void>>} */
+  const loaded = new Map();
+
+  /** @param {string} file */
+  function load(file) {
+    const known = loaded.get(file);
+    if (known) return known;
+    const style = file.endsWith(".css");
+    const element = document.createElement(style ? "link" : "script");
+    if (element instanceof HTMLLinkElement) {
+      element.rel = "stylesheet";
+      element.href = new URL(file, base).href;
+    } else {
+      element.async = false; // fetched side by side, run in order
+      element.src = new URL(file, base).href;
+    }
+    const done = new Promise((/** @type {(value: void) => void} */ resolve, reject) => {
+      element.onload = () => resolve();
+      element.onerror = () => reject(new Error(`${file} could not be loaded`));
+    });
+    loaded.set(file, done);
+    document.head.append(element);
+    return done;
+  }
+
+  /** @param {HTMLElement} place */
+  async function start(place) {
+    const name = place.dataset.live ?? "";
+    try {
+      await Promise.all(["playground.css", ...NEEDS[name]].map(load));
+      LiveUI.mount(name, place);
+    } catch (error) {
+      place.querySelector(".live-message")?.remove();
+      const message = document.createElement("p");
+      message.className = "live-message";
+      message.setAttribute("role", "alert");
+      const reason = error instanceof Error ? error.message : String(error);
+      message.textContent = `The live figure can't be shown: ${reason}. Reload the page to try again.`;
+      place.append(message);
+    }
+  }
+
+  const near = new IntersectionObserver(
+    (entries) => {
+      for (const { isIntersecting, target } of entries) {
+        if (!isIntersecting || !(target instanceof HTMLElement)) continue;
+        near.unobserve(target);
+        start(target);
+      }
+    },
+    { rootMargin: "500px" },
+  );
+  for (const place of document.querySelectorAll("[data-live]")) near.observe(place);
+})();

@@ -1,0 +1,305 @@
+"""The live figures in a real browser, driven as a person would."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from urllib.parse import quote
+
+import pytest
+from playwright.sync_api import Browser, Locator, Page, expect
+
+from book.chapters import ROOT
+from book.playground import FOLDER
+from tests.playground.reference import write_references
+from tests.site.browser import AXE, SCREENSHOTS, WCAG, Visit, context
+
+FIGURES = ["calculator"]
+ENGINE = ["kernel.js", "weights.js", "layers.js", "blocks.js", "model.js"]
+HOSTILE = [
+    "x" * 10_000, "👩‍👩‍👧‍👦🇩🇪", "مرحبا بالعالم", "<img src=x onerror=alert(1)>",
+    "\x00\x07\u202e", "",
+]  # fmt: skip
+
+
+@contextmanager
+def figure(
+    browser: Browser, base: str, name: str, *, guess: bool = True
+) -> Iterator[tuple[Page, Locator]]:
+    """The page with one figure come to life; no message, no foreign request when it closes."""
+    seen = Visit(name)
+    with context(browser, seen) as opened:
+        page = opened.new_page()
+        page.goto(f"{base}playground/")
+        place = page.locator(f"[data-live={name}]")
+        place.scroll_into_view_if_needed()
+        live = place.locator(".live")
+        live.wait_for()
+        if guess:
+            live.get_by_role("button", name="Show me").click()
+        yield page, live
+    assert not seen.messages
+    assert not [url for url in seen.requests if not url.startswith((base, "data:", "blob:"))]
+
+
+@pytest.mark.parametrize("name", FIGURES)
+def test_axe_finds_nothing_in_either_scheme_nor_at_360_pixels(
+    browser: Browser, base: str, name: str
+) -> None:
+    with figure(browser, base, name) as (page, live):
+        page.evaluate("document.querySelector('.md-header').remove()")
+        page.add_style_tag(content="* { transition: none !important; }")
+        page.add_script_tag(path=str(AXE))
+        SCREENSHOTS.mkdir(parents=True, exist_ok=True)
+        for scheme, width in (("default", 1280), ("slate", 1280), ("default", 360)):
+            page.set_viewport_size({"width": width, "height": 900})
+            page.evaluate("name => document.body.dataset.mdColorScheme = name", scheme)
+            live.screenshot(path=SCREENSHOTS / f"live-{name}-{scheme}-{width}.png")
+            assert page.evaluate("document.documentElement.scrollWidth") <= width
+            found = page.evaluate(_AXE, {"runOnly": {"type": "tag", "values": WCAG}})
+            assert not found, (scheme, width)
+
+
+_AXE = """async options => (await axe.run(document.querySelector(".live"), options)).violations
+    .flatMap(v => v.nodes.map(n => [v.id, n.target.join(" ")]))"""
+
+
+@pytest.mark.parametrize("name", FIGURES)
+def test_the_question_comes_first(browser: Browser, base: str, name: str) -> None:
+    with figure(browser, base, name, guess=False) as (_, live):
+        body = live.locator(".live-body")
+        expect(body).to_be_hidden()
+        choices = live.get_by_role("radio")
+        choices.first.focus()
+        choices.first.press("Space")
+        expect(body).to_be_visible()
+        expect(live.locator(".live-verdict")).to_have_text(re.compile("^(Right|No): "))
+        said = set()
+        for choice in choices.all():
+            choice.check()
+            said.add(live.locator(".live-verdict").inner_text().split(":")[0])
+        assert said == {"Right", "No"}
+
+
+@pytest.mark.parametrize("name", FIGURES)
+def test_a_link_carries_the_state_and_reset_drops_it(
+    browser: Browser, base: str, name: str
+) -> None:
+    with figure(browser, base, name) as (page, live):
+        fresh = live.locator(".live-body").inner_text()
+        CHANGE[name](live)
+        changed = live.locator(".live-body").inner_text()
+        assert changed != fresh
+        live.get_by_role("button", name="Link to this state").click()
+        link = live.get_by_label("Link to this state").last.input_value()
+        assert link.startswith(base)
+        page.goto(link)
+        again = page.locator(f"[data-live={name}] .live")
+        page.locator(f"[data-live={name}]").scroll_into_view_if_needed()
+        again.wait_for()
+        expect(again.locator(".live-body")).to_be_visible()
+        assert again.locator(".live-body").inner_text() == changed
+        again.get_by_role("button", name="Reset").click()
+        assert again.locator(".live-body").inner_text() == fresh
+
+
+def _mask_two(live: Locator) -> None:
+    live.get_by_role("button", name="drank to cat: weight").press("m")
+    live.get_by_label("query of milk, number 2").fill("3.5")
+
+
+CHANGE = {"calculator": _mask_two}
+
+
+@pytest.mark.parametrize("name", FIGURES)
+def test_links_that_say_nonsense_are_the_beginning(browser: Browser, base: str, name: str) -> None:
+    with figure(browser, base, name) as (page, live):
+        fresh = live.locator(".live-body").inner_text()
+        for link in NONSENSE:
+            text = link if isinstance(link, str) else json.dumps(link)
+            page.evaluate(_MOUNT_AGAIN, [name, f"?{name}={quote(text)}"])
+            if live.locator(".live-body").is_hidden():  # nothing that can be read
+                live.get_by_role("button", name="Show me").click()
+            assert live.locator(".live-body").inner_text() == fresh, link
+        assert page.evaluate("document.querySelector('.live img, .live b') === null")
+
+
+NONSENSE: list[object] = [
+    [], 7, {"Q": [[1e9, None]], "mask": "<b>", "cell": [0, 9], "temperature": "a"}, *HOSTILE,
+    {"scale": "__proto__", "K": {"length": 4}, "text": 7, "size": -1, "rules": 3}, "null", "[[[[",
+]  # fmt: skip
+_MOUNT_AGAIN = """([name, query]) => {
+  history.replaceState(null, "", query);
+  const place = document.querySelector(`[data-live=${name}]`);
+  place.querySelector(".live").remove();
+  LiveUI.mount(name, place);
+}"""
+
+
+def test_the_calculator_computes_what_the_chapter_computes(browser: Browser, base: str) -> None:
+    with figure(browser, base, "calculator") as (_, live):
+        rows = live.locator("table", has_text="Weights").locator("tbody tr")
+        assert rows.nth(2).locator("button").all_inner_texts() == ["0.12", "0.51", "0.12", "0.25"]
+        output = live.locator("table", has_text="Output").locator("tbody tr").nth(2)
+        assert output.locator("td").all_inner_texts() == ["5.02", "2.98"]
+        assert "(2·1 + 1·0) / √2 = 1.41" in live.locator(".live-sums").inner_text()
+        live.get_by_role("button", name="Causal mask").click()
+        assert rows.nth(0).locator("button").all_inner_texts() == ["1.00", "0.00", "0.00", "0.00"]
+        live.get_by_label("A click masks a cell").check()
+        live.get_by_role("button", name="the to the: weight").click()
+        assert rows.nth(0).locator("button").all_inner_texts() == ["0.00"] * 4
+        assert "every key is masked" in live.locator(".live-sums").inner_text()
+
+
+def test_the_calculator_answers_the_keyboard(browser: Browser, base: str) -> None:
+    with figure(browser, base, "calculator") as (page, live):
+        cell = live.get_by_role("button", name="the to the: weight")
+        cell.focus()
+        page.keyboard.press("ArrowDown")
+        page.keyboard.press("ArrowRight")
+        page.keyboard.press("Enter")
+        assert "“cat” asks “cat”" in live.locator(".live-sums").inner_text()
+        focused = page.evaluate("document.activeElement.getAttribute('aria-label')")
+        assert focused == "cat to cat: weight 0.15"
+        outline = page.evaluate("getComputedStyle(document.activeElement).outlineStyle")
+        assert outline == "solid"
+        page.keyboard.press("m")
+        assert page.evaluate("document.activeElement.getAttribute('aria-label')").endswith("masked")
+        page.keyboard.press("End")
+        page.keyboard.press("ArrowRight")
+        focused = page.evaluate("document.activeElement.getAttribute('aria-label')")
+        assert focused.startswith("cat to milk: weight")
+
+
+def test_the_calculator_survives_what_is_typed(browser: Browser, base: str) -> None:
+    with figure(browser, base, "calculator") as (page, live):
+        field = live.get_by_label("key of cat, number 1")
+        before = live.locator(".live-sums").inner_text()
+        for text in [*HOSTILE, "1e999", "100", "-", "NaN"]:
+            field.fill("")
+            page.keyboard.insert_text(text)
+            assert field.get_attribute("aria-invalid") == "true", text
+            assert "a number from −99 to 99" in live.get_by_role("alert").inner_text()
+            assert live.locator(".live-sums").inner_text() == before
+        field.fill("-2.5")
+        assert field.get_attribute("aria-invalid") == "false"
+        assert "(2·(−2.5) + 1·0) / √2 = −3.54" in live.locator(".live-sums").inner_text()
+        assert page.evaluate("document.querySelector('.live img') === null")
+
+
+def test_figures_are_touched_at_360_pixels(browser: Browser, base: str) -> None:
+    options = {"has_touch": True, "is_mobile": True, "viewport": {"width": 360, "height": 740}}
+    with browser.new_context(**options) as opened:  # type: ignore[arg-type]
+        page = opened.new_page()
+        page.goto(f"{base}playground/")
+        live = page.locator("[data-live=calculator]")
+        live.scroll_into_view_if_needed()
+        live.get_by_role("radio", name="drank").tap()
+        target = live.get_by_role("button", name="milk to drank: weight")
+        target.tap()
+        assert "“milk” asks “drank”" in live.locator(".live-sums").inner_text()
+        box = target.bounding_box()
+        assert box is not None
+        assert min(box["width"], box["height"]) >= 24  # WCAG 2.2, 2.5.8
+        assert page.evaluate("document.documentElement.scrollWidth") <= 360
+
+
+def test_every_layer_is_pythons_in_the_browser(
+    browser: Browser, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    folder = tmp_path_factory.mktemp("references")
+    names = write_references(folder)
+    page = browser.new_page()
+    for script in ENGINE:
+        page.add_script_tag(path=str(FOLDER / script))
+    page.add_script_tag(path=str(ROOT / "tests/playground/parity.js"))
+    for name in names:
+        page.add_script_tag(path=str(folder / f"{name}.js"))
+        page.add_script_tag(path=str(folder / f"{name}.reference.js"))
+        for kernel in ("wasm", "javascript"):
+            report = page.evaluate("([n, k]) => LiveParity.compare(n, k)", [name, kernel])
+            assert report["kernel"] == kernel
+            assert not report["missing"]
+            assert report["compared"] > 20
+            assert max(report["worst"], report["cached"]) <= 1e-4, report
+    page.close()
+
+
+def test_nothing_is_fetched_before_the_reader_comes_near(browser: Browser, base: str) -> None:
+    seen = Visit("far")
+    with context(browser, seen) as opened:
+        page = opened.new_page()
+        page.goto(f"{base}theory/scaled-dot-product/")
+        page.wait_for_load_state("networkidle")
+        fetched = [url.rpartition("/")[2] for url in seen.requests if "/playground/" in url]
+        assert fetched == ["loader.js"]
+        page.locator("[data-live]").scroll_into_view_if_needed()
+        page.locator(".live").wait_for()
+        assert any(url.endswith("calculator.js") for url in seen.requests)
+        page.goto(f"{base}start/notation/")
+        assert page.locator("script[src*=playground]").count() == 0
+
+
+def test_scripts_of_a_page_weigh_60_kb_at_most() -> None:
+    """Engine and all figures together, though no chapter loads more than one."""
+    files = [*FOLDER.glob("*.js"), *FOLDER.glob("*.css")]
+    assert sum(len(gzip.compress(path.read_bytes())) for path in files) < 60_000
+
+
+def test_what_cannot_be_loaded_says_so(browser: Browser, base: str) -> None:
+    with browser.new_context() as opened:
+        opened.route("**/calculator.js", lambda route: route.abort())
+        page = opened.new_page()
+        page.goto(f"{base}playground/")
+        place = page.locator("[data-live=calculator]")
+        place.scroll_into_view_if_needed()
+        message = place.get_by_role("alert")
+        message.wait_for()
+        assert "calculator.js could not be loaded" in message.inner_text()
+        assert place.locator("figure").is_visible()
+
+
+@pytest.mark.parametrize("name", FIGURES)
+def test_the_still_figure_stands_without_scripts(browser: Browser, base: str, name: str) -> None:
+    with context(browser, Visit(name), java_script_enabled=False) as opened:
+        page = opened.new_page()
+        page.goto(f"{base}playground/")
+        still = page.locator(f"[data-live={name}] figure")
+        assert still.is_visible()
+        assert still.locator("img").get_attribute("alt")
+
+
+def test_figures_live_in_a_folder_too(browser: Browser, built_site: Path) -> None:
+    """From file://, as in the edition that is unzipped: scripts only, no fetch, no module."""
+    with browser.new_context() as opened:
+        page = opened.new_page()
+        page.goto((built_site / "playground/index.html").as_uri())
+        for name in FIGURES:
+            place = page.locator(f"[data-live={name}]")
+            place.scroll_into_view_if_needed()
+            place.get_by_role("button", name="Show me").click()
+            expect(place.locator(".live-body")).to_be_visible()
+
+
+def test_memory_is_steady_over_a_thousand_interactions(browser: Browser, base: str) -> None:
+    with figure(browser, base, "calculator") as (page, live):
+        probe = page.context.new_cdp_session(page)
+        poke = """([live, rounds]) => {
+          const buttons = live.querySelectorAll("td > button");
+          for (let i = 0; i < rounds; i++) buttons[(i * 7) % buttons.length].click();
+        }"""
+
+        def heap(rounds: int) -> tuple[int, int]:
+            page.evaluate(poke, [live.element_handle(), rounds])
+            probe.send("HeapProfiler.collectGarbage")
+            counters = probe.send("Memory.getDOMCounters")
+            return int(probe.send("Runtime.getHeapUsage")["usedSize"]), counters["nodes"]
+
+        first, nodes = heap(100)
+        last, more = heap(1000)
+        assert last < first + 500_000
+        assert more < nodes + 200
