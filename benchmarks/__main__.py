@@ -1,4 +1,8 @@
-"""`python -m benchmarks [NAME …]`: run the named measurements, or all."""
+"""`python -m benchmarks [--quick] [NAME …]`: run the named measurements, or all.
+
+`speed` names those that the book's table of speed is made of. `--quick` takes two rounds of each
+and writes nothing: it shows that a measurement works, not what it finds.
+"""
 
 from __future__ import annotations
 
@@ -7,13 +11,25 @@ import pkgutil
 import sys
 from pathlib import Path
 
+from benchmarks import _rounds
 
-def main(names: list[str]) -> None:
+GROUPS = {"speed": ("attention_layer", "memory", "recorder")}
+
+
+def main(arguments: list[str]) -> None:
     """Each module of this folder that has a `main` is a measurement."""
-    found = sorted(m.name for m in pkgutil.iter_modules([str(Path(__file__).parent)]))
-    for name in names or [n for n in found if not n.startswith("_")]:
-        print(f"== {name}")
-        importlib.import_module(f"benchmarks.{name}").main()
+    _rounds.quick = "--quick" in arguments
+    asked = [name for name in arguments if name != "--quick"]
+    names = [name for word in asked for name in GROUPS.get(word, (word,))]
+    for name in names or sorted(m.name for m in pkgutil.iter_modules([str(Path(__file__).parent)])):
+        if name.startswith("_"):
+            continue
+        module = importlib.import_module(f"benchmarks.{name}")
+        if not names and getattr(module, "ON_REQUEST", False):
+            print(f"== {name}: only when it is named")
+            continue
+        print(f"== {name}", flush=True)
+        module.main()
 
 
 if __name__ == "__main__":

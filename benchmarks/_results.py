@@ -13,12 +13,16 @@ from typing import Any
 import torch
 
 from attention_guide.recipes import describe_machine
+from benchmarks import _rounds
 
 FOLDER = Path(__file__).resolve().parent / "results"
 
 
-def write(name: str, rows: list[dict[str, Any]], *libraries: str, **facts: Any) -> Path:
+def write(name: str, rows: list[dict[str, Any]], *libraries: str, **facts: Any) -> None:
     """Write `rows` with machine, date, threads and the versions of `libraries`; atomically."""
+    if _rounds.quick:
+        print(f"--quick: {len(rows)} rows, not written")
+        return
     found = {
         "command": f"python -m benchmarks {name}",
         "machine": f"{describe_machine()}, {os.cpu_count()} cores",
@@ -42,4 +46,3 @@ def write(name: str, rows: list[dict[str, Any]], *libraries: str, **facts: Any) 
         os.fsync(file.fileno())
     part.replace(path)
     print(f"written: {path}")
-    return path

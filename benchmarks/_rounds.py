@@ -7,39 +7,69 @@ import statistics
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
+
+# Set by `python -m benchmarks --quick`: two rounds, to see that everything runs.
+quick = False
+LEAST = 9
 
 
 @dataclass(frozen=True)
-class Ratio:
-    """The median of per-round ratios with its 95 % bootstrap interval."""
+class Middle:
+    """The median of what the rounds gave, with its 95 % bootstrap interval."""
 
     median: float
     low: float
     high: float
+    rounds: int
 
     def __str__(self) -> str:
         return f"{self.median:.3f} [{self.low:.3f}, {self.high:.3f}]"
 
+    def row(
+        self, what: str, setting: str, unit: str, bar: float | None, **more: Any
+    ) -> dict[str, Any]:
+        """A row of a table: a bar is met when the interval reaches it."""
+        found = {"value": self.median, "low": self.low, "high": self.high}
+        digits = {name: float(f"{value:.4g}") for name, value in found.items()}
+        met = None if bar is None else self.low <= bar
+        return {"what": what, "setting": setting, "unit": unit, **digits, "rounds": self.rounds,
+                "bar": bar, "met": met, **more}  # fmt: skip
+
 
 def seconds(
-    candidates: dict[str, Callable[[], object]], rounds: int, inner: int, seed: int = 0
+    candidates: dict[str, Callable[[], object]],
+    rounds: int,
+    inner: int,
+    seed: int = 0,
+    budget: float = float("inf"),
 ) -> dict[str, list[float]]:
-    """Seconds of `inner` calls of each candidate in each round, after one uncounted round."""
+    """Seconds of `inner` calls of each candidate in each round, after one uncounted round.
+
+    Once `budget` seconds are spent no round begins, but for the first nine.
+    """
     order = random.Random(seed)
     found: dict[str, list[float]] = {name: [] for name in candidates}
-    for round_number in range(rounds + 1):
+    began = time.perf_counter()
+    for number in range(1 + (2 if quick else rounds)):
+        if number > LEAST and time.perf_counter() - began > budget:
+            break
         for name in order.sample(list(candidates), len(candidates)):
             started = time.perf_counter()
             for _ in range(inner):
                 candidates[name]()
-            if round_number:
+            if number:
                 found[name].append(time.perf_counter() - started)
     return found
 
 
-def ratio(ours: list[float], theirs: list[float], seed: int = 0) -> Ratio:
-    """Ours over theirs, round by round."""
-    values = [a / b for a, b in zip(ours, theirs, strict=True)]
+def middle(values: list[float], seed: int = 0) -> Middle:
+    """The median and its interval, from 2,000 resamples."""
     draw = random.Random(seed)
     medians = sorted(statistics.median(draw.choices(values, k=len(values))) for _ in range(2000))
-    return Ratio(statistics.median(values), medians[50], medians[-51])
+    return Middle(statistics.median(values), medians[50], medians[-51], len(values))
+
+
+def ratio(ours: list[float], theirs: list[float], seed: int = 0) -> Middle:
+    """Ours over theirs, round by round."""
+    return middle([a / b for a, b in zip(ours, theirs, strict=True)], seed)

@@ -4,48 +4,75 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from typing import Any
 
 import torch
 
 from attention_guide import AttentionRecorder
 from attention_guide.models import Transformer, TransformerConfig
-from benchmarks._rounds import ratio, seconds
+from benchmarks._results import write
+from benchmarks._rounds import middle, ratio, seconds
 
+BARS = {"off": 1.01, "one layer of six": 1.40}
 IMPORTS = {
-    "torch": "import torch",
-    "torch and attention_guide": "import torch, attention_guide",
-    "torch and all of functional": "import torch, attention_guide.functional",
+    "torch": ("import torch", None),
+    "attention_guide": ("import torch, attention_guide", 50.0),
+    "attention_guide.functional": ("import torch, attention_guide.functional", None),
 }
 
 
-def main() -> None:
-    """Print the ratios, and the milliseconds of the import beyond torch's."""
+def recorder_rows() -> list[dict[str, Any]]:
+    """A six-layer encoder: never watched, watched before, and with one layer watched now."""
     torch.manual_seed(0)
     config = TransformerConfig(100, 100, d_model=192, n_heads=6, d_ff=768, n_layers=6, dropout=0.0)
     never, model = Transformer(config).eval(), Transformer(config).eval()
     source = torch.randint(3, 100, (4, 128))
-    with AttentionRecorder(model, match="encoder.blocks.0.*"), torch.no_grad():
-        model.encode(source)
 
     @torch.no_grad()
     def recorded() -> None:
         with AttentionRecorder(model, match="encoder.blocks.0.*"):
             model.encode(source)
 
-    untouched = torch.no_grad()(lambda: never.encode(source))
-    off = torch.no_grad()(lambda: model.encode(source))
-    times = seconds({"never": untouched, "off": off, "one of six": recorded}, 31, 1)
-    print(f"recorder off           {ratio(times['off'], times['never'])}")
-    print(f"recorder, one of six   {ratio(times['one of six'], times['never'])}")
+    recorded()
+    runs = {
+        "never": torch.no_grad()(lambda: never.encode(source)),
+        "off": torch.no_grad()(lambda: model.encode(source)),
+        "one layer of six": recorded,
+    }
+    times = seconds(runs, 61, 3, budget=25.0)
+    setting = "encoder, B4 T128 d192, 6 layers"
+    return [
+        ratio(times[name], times["never"]).row(
+            f"recorder, {name}", setting, "ratio", bar, against="never recorded"
+        )
+        for name, bar in BARS.items()
+    ]
+
+
+def import_rows() -> list[dict[str, Any]]:
+    """Milliseconds that our import takes beyond torch's, each in a new process."""
 
     def imports(code: str) -> None:
         subprocess.run([sys.executable, "-c", code], check=True)
 
-    runs = {name: (lambda c=code: imports(c)) for name, code in IMPORTS.items()}
-    times = seconds(runs, 7, 1)
+    runs = {name: (lambda c=code: imports(c)) for name, (code, _) in IMPORTS.items()}
+    times = seconds(runs, 11, 1, budget=35.0)
+    rows = []
     for name in list(IMPORTS)[1:]:
-        more = sorted(a - b for a, b in zip(times[name], times["torch"], strict=True))
-        print(f"import of {name}: {1000 * more[len(more) // 2]:+.0f} ms beyond torch")
+        more = [1000 * (a - b) for a, b in zip(times[name], times["torch"], strict=True)]
+        rows.append(middle(more).row(
+            f"import {name}", "new process", "ms", IMPORTS[name][1], against="import torch"
+        ))  # fmt: skip
+    return rows
+
+
+def main() -> None:
+    """Print and write the ratios, and the milliseconds of the import beyond torch's."""
+    rows = recorder_rows() + import_rows()
+    for row in rows:
+        interval = f"[{row['low']:.4g}, {row['high']:.4g}]"
+        print(f"{row['what']:36} {row['value']:.4g} {row['unit']} {interval}")
+    write("recorder", rows)
 
 
 if __name__ == "__main__":

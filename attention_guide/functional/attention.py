@@ -192,9 +192,13 @@ def _choose(
     # A narrow window reads few keys a block; SDPA computes every score and masks most.
     if window is not None and _reach(window, causal) + 2 * BLOCK < k.shape[2]:
         return "blocked"
-    # Measured: where the products are fast, SDPA's own short loops are what is slow.
-    quick = fast_matmul_is_on() or q.dtype in (torch.bfloat16, torch.float16)
-    return "blocked" if causal and quick and q.shape[2] <= 512 else "sdpa"
+    # Measured: where the products are fast, SDPA's own short loops are what is slow. Without the
+    # causal half that blocks leave out, they win on shorter texts only.
+    if causal:
+        quick = fast_matmul_is_on() or q.dtype in (torch.bfloat16, torch.float16)
+        return "blocked" if quick and q.shape[2] <= 512 else "sdpa"
+    short = max(q.shape[2], k.shape[2]) <= 256
+    return "blocked" if fast_matmul_is_on() and short else "sdpa"
 
 
 def _reach(window: tuple[int | None, int | None], causal: bool) -> float:

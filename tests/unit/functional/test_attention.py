@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sysconfig
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -302,8 +304,10 @@ def test_dispatch() -> None:
 
 def test_dispatch_follows_the_fast_product(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(cpu._state, "before", "none")
-    assert choice(causal=True) == "blocked"
-    assert choice() == "sdpa"
+    assert choice(causal=True) == choice() == choice(shape={"t": 256, "s": 256}) == "blocked"
+    assert choice(causal=True, shape={"t": 512, "s": 512}) == "blocked"
+    assert choice(causal=True, shape={"t": 513, "s": 513}) == "sdpa"
+    assert choice(shape={"t": 256, "s": 257}) == choice(shape={"t": 257, "s": 256}) == "sdpa"
 
 
 def test_block_and_tile_sizes_change_nothing() -> None:
@@ -355,7 +359,7 @@ def test_compiles_in_one_graph(kernel: Any) -> None:
     def run(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
         return attention(q, k, v, causal=True, kernel=kernel)
 
-    # The graph is what is tested; generating machine code for it would take most of the time.
+    # The graph is what is tested; machine code for one of them is made below.
     compiled = torch.compile(run, fullgraph=True, backend="aot_eager")
     assert torch.allclose(compiled(q, k, v), run(q, k, v), atol=1e-6)
     grads = []
@@ -366,4 +370,39 @@ def test_compiles_in_one_graph(kernel: Any) -> None:
     for a, b in zip(*grads, strict=True):
         assert a is not None
         assert b is not None
+        assert torch.allclose(a, b, atol=1e-5)
+
+
+def strongest_backend() -> str:
+    """Inductor where the machine can build what it writes, else all of it but the building.
+
+    It needs a C++ compiler and the headers of Python: no wheel brings them, and not every system
+    that the package runs on has them.
+    """
+    from torch._inductor.cpp_builder import get_cpp_compiler
+    from torch._inductor.exc import InvalidCxxCompiler
+
+    try:
+        get_cpp_compiler()
+    except (InvalidCxxCompiler, RuntimeError):
+        return "aot_eager_decomp_partition"
+    headers = Path(sysconfig.get_path("include")) / "Python.h"
+    return "inductor" if headers.exists() else "aot_eager_decomp_partition"
+
+
+@pytest.mark.filterwarnings("ignore:`torch.jit.script_method` is deprecated")
+def test_the_compiled_graph_computes_the_same() -> None:
+    q, k, v = (x.detach().float() for x in qkv(t=20, s=20))
+
+    def run(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+        return attention(q, k, v, causal=True, softcap=5.0)  # all ours: no kernel of torch in it
+
+    compiled = torch.compile(run, fullgraph=True, backend=strongest_backend())
+    found = []
+    for f in (compiled, run):
+        leaves = [x.clone().requires_grad_() for x in (q, k, v)]
+        out = f(*leaves)
+        out.square().sum().backward()
+        found.append([out.detach(), *(x.grad for x in leaves)])
+    for a, b in zip(*found, strict=True):
         assert torch.allclose(a, b, atol=1e-5)
