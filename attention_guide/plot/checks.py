@@ -6,6 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 from attention_guide.plot.style import to_numpy
+from attention_guide.plot.tokens import LONGEST, drawable, visible
 
 
 def checked_weights(weights: npt.ArrayLike, vmin: float, vmax: float) -> npt.NDArray[np.float64]:
@@ -16,6 +17,8 @@ def checked_weights(weights: npt.ArrayLike, vmin: float, vmax: float) -> npt.NDA
     if np.isnan(values).any():
         row = int(np.isnan(values).any(axis=1).argmax())
         raise ValueError(f"weights: NaN in row {row}; a map can't show it")
+    if not vmin < vmax:
+        raise ValueError(f"vmin: expected a number below vmax, {vmax:g}, got {vmin:g}")
     slack = 1e-5 * max(abs(vmin), abs(vmax), 1.0)
     if values.min() < vmin - slack or values.max() > vmax + slack:
         raise ValueError(
@@ -54,11 +57,17 @@ def checked_mask(
     return allowed
 
 
-def labels(tokens: Sequence[str] | None, count: int, name: str, axis: str) -> list[str]:
-    """Take one label a row or column, numbers from 0 when there are none."""
+def labels(
+    tokens: Sequence[str] | None, count: int, name: str, axis: str, longest: int = LONGEST
+) -> list[str]:
+    """Take one label a row or column for a figure, numbers from 0 when there are none."""
+    return drawable(plain_labels(tokens, count, name, axis), longest)
+
+
+def plain_labels(tokens: Sequence[str] | None, count: int, name: str, axis: str) -> list[str]:
+    """Take one label a row or column for text, in which white space can be seen."""
     if tokens is None:
         return [str(index) for index in range(count)]
     if len(tokens) != count:
         raise ValueError(f"{name}: expected {axis} = {count} labels, got {len(tokens)}")
-    # A dollar sign would start a formula, and white space alone can't be seen.
-    return [str(token).replace("$", r"\$").replace(" ", "␣").replace("\n", "⏎") for token in tokens]
+    return [visible(token) for token in tokens]

@@ -2,35 +2,31 @@
 
 import math
 from collections.abc import Sequence
+from typing import Any
 
-import matplotlib as mpl
 import matplotlib.pyplot as plt
-import numpy as np
 import numpy.typing as npt
 from matplotlib.axes import Axes
-from matplotlib.collections import QuadMesh
-from matplotlib.colorbar import Colorbar
 from matplotlib.figure import Figure
-from matplotlib.patches import PathPatch
-from matplotlib.path import Path
 
-from attention_guide.plot.checks import checked_mask, checked_weights, labels
-from attention_guide.plot.style import (
-    MASKED_FACE,
-    MASKED_HATCH,
-    MAX_WIDTH,
-    SMALL_TEXT_SIZE,
-    TEXT_SIZE,
-    WEIGHT_COLOURS,
-    axes_for,
-    to_numpy,
+from attention_guide.plot.cells import (
+    LETTER,
+    MAX_TICKS,
+    below,
+    draw_cells,
+    finish_colour_bar,
+    label_axes,
+    write_values,
 )
+from attention_guide.plot.checks import checked_mask, checked_weights, labels
+from attention_guide.plot.pooling import LONGEST_SIDE, MOST_BLOCKS, How, Pooled, pool
+from attention_guide.plot.style import MAX_WIDTH, TEXT_SIZE, axes_for, to_numpy
 
-# Above this many cells an SVG of one path a cell is slower to show than an embedded picture.
-VECTOR_CELLS = 4096
-MAX_TICKS = 40
-# Width of a letter at SMALL_TEXT_SIZE, in inches.
-LETTER = 0.085
+# Panels of several heads are smaller than a single map.
+PANEL_SIDE = 128
+BLOCK_TICKS = 8
+# Inches from one label of a panel to the next, the least that doesn't overlap.
+LABEL_HEIGHT = 0.12
 
 
 def heatmap(
@@ -46,12 +42,14 @@ def heatmap(
     vmax: float = 1.0,
     colour_label: str = "attention weight",
     colour_bar: bool = True,
+    pooling: How = "max",
 ) -> Figure:
     """Draw `weights[t, s]`, how much query t takes from key s, as one coloured cell each.
 
     Queries run down, keys run across, and the colour scale is fixed at 0 to 1 so that two maps can
     be compared. Cells that the mask forbids are hatched: a forbidden key and a key that happens to
-    get no weight are different facts.
+    get no weight are different facts. A side of more than 512 tokens is drawn in blocks, at most
+    256, and the axis says so: 4,096 by 4,096 weights take seconds.
 
     Args:
         weights: `(T, S)` array or tensor, any real dtype.
@@ -66,6 +64,8 @@ def heatmap(
         vmax: the value at the bright end of the colour bar.
         colour_label: what the colour bar measures.
         colour_bar: whether to draw it (a panel that shares its neighbour's bar needs none).
+        pooling: what stands for a block of a long map: its "max" or its "mean"; `vmin` and `vmax`
+            are then those of the blocks.
 
     Returns:
         The matplotlib Figure, left open.
@@ -82,22 +82,20 @@ def heatmap(
         ['a', 'b']
         >>> plt.close(figure)
     """
-    values = checked_weights(weights, vmin, vmax)
-    queries, keys = values.shape
-    row_labels = labels(query_tokens, queries, "query_tokens", "T")
-    column_labels = labels(key_tokens, keys, "key_tokens", "S")
-    allowed = checked_mask(mask, values)
+    shown, row_labels, column_labels = _read(
+        weights, query_tokens, key_tokens, mask, (vmin, vmax), pooling
+    )
     figure, ax = axes_for(ax, *_map_size(row_labels, column_labels, colour_bar))
-    mesh = _draw_cells(ax, values, allowed, vmin, vmax)
-    _label_axes(ax, row_labels, column_labels)
-    if annotate or (annotate is None and values.size <= 64):
-        _write_values(ax, values, allowed, vmin, vmax)
+    mesh = draw_cells(ax, shown.values, shown.allowed, vmin, vmax)
+    label_axes(ax, row_labels, column_labels, _axis_names(shown, pooling), _most(shown, MAX_TICKS))
+    if annotate or (annotate is None and shown.values.size <= 64):
+        write_values(ax, shown.values, shown.allowed, vmin, vmax)
     if title is not None:
         ax.set_title(title, fontsize=TEXT_SIZE)
     if colour_bar:
         # Inset, so that the bar is as tall as the map whatever the map's aspect.
         beside = ax.inset_axes((1.03, 0.0, 0.05, 1.0))
-        _finish_colour_bar(figure.colorbar(mesh, cax=beside), colour_label)
+        finish_colour_bar(figure.colorbar(mesh, cax=beside), colour_label)
     return figure
 
 
@@ -111,6 +109,7 @@ def heads(
     titles: Sequence[str] | None = None,
     title: str | None = None,
     vmax: float = 1.0,
+    pooling: How = "max",
 ) -> Figure:
     """Draw all heads of one layer at once: H maps with one colour scale.
 
@@ -123,6 +122,8 @@ def heads(
         titles: H titles; `None` writes "head 0", "head 1", …
         title: a line above all maps.
         vmax: the value at the bright end of the one colour bar.
+        pooling: what stands for a block of a long map, as `heatmap` has it; the panels are
+            smaller, so sides of more than 128 tokens are drawn in blocks, at most 128.
 
     Returns:
         The matplotlib Figure, left open.
@@ -144,13 +145,39 @@ def heads(
     names = [f"head {head}" for head in range(count)] if titles is None else list(titles)
     if len(names) != count:
         raise ValueError(f"titles: expected H = {count} titles, got {len(names)}")
-    row_labels = labels(query_tokens, queries, "query_tokens", "T")
-    column_labels = labels(key_tokens, keys, "key_tokens", "S")
+    if columns is not None and columns < 1:
+        raise ValueError(f"columns: expected at least 1, got {columns}")
+    read = [
+        _read(panel, query_tokens, key_tokens, mask, (0.0, vmax), pooling, PANEL_SIDE)
+        for panel in values
+    ]
+    _, row_labels, column_labels = read[0]
     across = columns or min(count, {3: 3}.get(count, 2 if count <= 4 else 4))
-    down = math.ceil(count / across)
     side = (min(MAX_WIDTH, 2.4 * across + 1.2) - 1.2) / across
-    height = down * (side * min(max(queries / keys, 0.4), 2.0) + 0.3) + _below(column_labels)
-    figure, grid = plt.subplots(
+    figure, grid = _grid(count, across, side, queries / keys, column_labels)
+    most = _most(read[0][0], min(MAX_TICKS, int(side / LABEL_HEIGHT)))
+    for ax, (shown, *_), name in zip(grid.flat, read, names, strict=False):
+        mesh = draw_cells(ax, shown.values, shown.allowed, 0.0, vmax)
+        label_axes(ax, row_labels, column_labels, _axis_names(shown, pooling), most)
+        ax.set_title(name, fontsize=TEXT_SIZE)
+    for ax in grid.flat[count:]:
+        ax.set_axis_off()
+    for ax in grid.flat[max(0, count - across) : count]:
+        ax.tick_params(labelbottom=True)
+    for ax in grid.flat:
+        ax.label_outer()
+    finish_colour_bar(figure.colorbar(mesh, ax=grid, fraction=0.05, pad=0.03), "attention weight")
+    if title is not None:
+        figure.suptitle(title, fontsize=TEXT_SIZE)
+    return figure
+
+
+def _grid(
+    count: int, across: int, side: float, aspect: float, column_labels: list[str]
+) -> tuple[Figure, npt.NDArray[Any]]:
+    down = math.ceil(count / across)
+    height = down * (side * min(max(aspect, 0.4), 2.0) + 0.3) + below(column_labels)
+    return plt.subplots(
         down,
         across,
         figsize=(side * across + 1.2, height),
@@ -159,143 +186,57 @@ def heads(
         squeeze=False,
         layout="constrained",
     )
-    for ax, panel, name in zip(grid.flat, values, names, strict=False):
-        _draw_panel(ax, panel, mask, name, vmax, row_labels, column_labels)
-    for ax in grid.flat[count:]:
-        ax.set_axis_off()
-    for ax in grid.flat[max(0, count - across) : count]:
-        ax.tick_params(labelbottom=True)
-    for ax in grid.flat:
-        ax.label_outer()
-    bar = figure.colorbar(grid.flat[0].collections[0], ax=grid, fraction=0.05, pad=0.03)
-    _finish_colour_bar(bar, "attention weight")
-    if title is not None:
-        figure.suptitle(title, fontsize=TEXT_SIZE)
-    return figure
 
 
-def _draw_panel(
-    ax: Axes,
-    panel: npt.NDArray[np.float64],
+def _read(
+    weights: npt.ArrayLike,
+    query_tokens: Sequence[str] | None,
+    key_tokens: Sequence[str] | None,
     mask: npt.ArrayLike | None,
-    name: str,
-    vmax: float,
-    row_labels: list[str],
-    column_labels: list[str],
-) -> None:
-    values = checked_weights(panel, 0.0, vmax)
-    _draw_cells(ax, values, checked_mask(mask, values), 0.0, vmax)
-    _label_axes(ax, row_labels, column_labels)
-    ax.set_title(name, fontsize=TEXT_SIZE)
+    limits: tuple[float, float],
+    pooling: How,
+    longest: int = LONGEST_SIDE,
+) -> tuple[Pooled, list[str], list[str]]:
+    """Check and pool what is to be drawn; labels for what is drawn."""
+    whole = checked_weights(weights, -math.inf, math.inf)
+    sides = [
+        labels(tokens, count, name, axis)
+        for tokens, count, name, axis in zip(
+            (query_tokens, key_tokens), whole.shape, ("query_tokens", "key_tokens"), "TS",
+            strict=True,
+        )
+    ]  # fmt: skip
+    shown = pool(
+        whole,
+        checked_mask(mask, whole),
+        pooling,
+        longest=longest,
+        blocks=min(longest, MOST_BLOCKS),
+    )
+    checked_weights(shown.values, *limits)
+    for place, block in enumerate((shown.rows, shown.columns)):
+        if block > 1:
+            # A block's first token would be taken for the block; its number says where it is.
+            sides[place] = [str(i) for i in range(0, whole.shape[place], block)]
+    return shown, sides[0], sides[1]
+
+
+def _axis_names(shown: Pooled, pooling: How) -> tuple[str, str]:
+    return tuple(  # type: ignore[return-value]
+        name if block == 1 else f"{name}, {pooling} of {block}"
+        for name, block in (("query", shown.rows), ("key", shown.columns))
+    )
+
+
+def _most(shown: Pooled, tokens: int) -> tuple[int, int]:
+    """How many labels a side: blocks have numbers, of which a few are enough."""
+    return tuple(  # type: ignore[return-value]
+        min(tokens, BLOCK_TICKS) if block > 1 else tokens for block in (shown.rows, shown.columns)
+    )
 
 
 def _map_size(rows: list[str], columns: list[str], colour_bar: bool) -> tuple[float, float]:
     cell = min(0.62, 4.2 / max(len(columns), 1), 6.0 / max(len(rows), 1))
     left = 0.5 + LETTER * max(len(label) for label in rows)
     width = left + cell * len(columns) + (1.1 if colour_bar else 0.2)
-    return max(width, 3.0), max(_below(columns) + cell * len(rows) + 0.4, 2.2)
-
-
-def _below(columns: list[str]) -> float:
-    letters = max(len(label) for label in columns) if _tilted(columns) else 2
-    return 0.6 + LETTER * letters
-
-
-def _tilted(columns: list[str]) -> bool:
-    return len(columns) > 12 or max(len(label) for label in columns) > 5
-
-
-def _draw_cells(
-    ax: Axes,
-    values: npt.NDArray[np.float64],
-    allowed: npt.NDArray[np.bool_],
-    vmin: float,
-    vmax: float,
-) -> QuadMesh:
-    queries, keys = values.shape
-    mesh = ax.pcolormesh(
-        np.arange(keys + 1) - 0.5,
-        np.arange(queries + 1) - 0.5,
-        np.ma.masked_where(~allowed, values),
-        cmap=WEIGHT_COLOURS,
-        vmin=vmin,
-        vmax=vmax,
-        edgecolors="white" if values.size <= 400 else "face",
-        linewidth=0.6 if values.size <= 400 else 0.2,
-        rasterized=values.size > VECTOR_CELLS,
-    )
-    ax.set_aspect("equal")
-    ax.set_facecolor(MASKED_FACE)
-    if not allowed.all():
-        ax.add_patch(_hatched(~allowed))
-    # Set, not inverted: shared axes would be turned over once a panel.
-    ax.set_ylim(queries - 0.5, -0.5)
-    return mesh
-
-
-def _hatched(cells: npt.NDArray[np.bool_]) -> PathPatch:
-    squares = [
-        Path([(s - 0.5, t - 0.5), (s + 0.5, t - 0.5), (s + 0.5, t + 0.5), (s - 0.5, t + 0.5),
-              (s - 0.5, t - 0.5)], closed=True)
-        for t, s in np.argwhere(cells)
-    ]  # fmt: skip
-    with mpl.rc_context({"hatch.linewidth": 0.7}):
-        return PathPatch(
-            Path.make_compound_path(*squares),
-            facecolor=MASKED_FACE,
-            edgecolor=MASKED_HATCH,
-            hatch="////",
-            linewidth=0.0,
-            label="masked",
-        )
-
-
-def _label_axes(ax: Axes, rows: list[str], columns: list[str]) -> None:
-    row_step, column_step = (math.ceil(len(labels) / MAX_TICKS) for labels in (rows, columns))
-    ax.set_yticks(range(0, len(rows), row_step), rows[::row_step])
-    tilt = 90.0 if _tilted(columns) else 0.0
-    ax.set_xticks(range(0, len(columns), column_step), columns[::column_step], rotation=tilt)
-    ax.tick_params(length=0, labelsize=SMALL_TEXT_SIZE)
-    ax.set_xlabel("key", fontsize=TEXT_SIZE)
-    ax.set_ylabel("query", fontsize=TEXT_SIZE)
-    for spine in ax.spines.values():
-        spine.set_visible(False)
-
-
-def _write_values(
-    ax: Axes,
-    values: npt.NDArray[np.float64],
-    allowed: npt.NDArray[np.bool_],
-    vmin: float,
-    vmax: float,
-) -> None:
-    shades = mpl.colormaps[WEIGHT_COLOURS](np.clip((values - vmin) / (vmax - vmin), 0.0, 1.0))
-    for t, s in np.argwhere(allowed):
-        ax.text(
-            s,
-            t,
-            f"{values[t, s]:.2f}",
-            ha="center",
-            va="center",
-            fontsize=SMALL_TEXT_SIZE,
-            color=_readable_on(shades[t, s]),
-        )
-
-
-def _readable_on(shade: npt.NDArray[np.float64]) -> str:
-    # WCAG's relative luminance; at 0.179 black and white text have the same contrast, 4.6 to 1.
-    channels = shade[:3]
-    linear = np.where(channels <= 0.04045, channels / 12.92, ((channels + 0.055) / 1.055) ** 2.4)
-    luminance = float(linear @ np.array([0.2126, 0.7152, 0.0722]))
-    return "black" if luminance > 0.179 else "white"
-
-
-def _finish_colour_bar(bar: Colorbar, label: str) -> None:
-    bar.set_label(label, fontsize=SMALL_TEXT_SIZE)
-    bar.ax.tick_params(labelsize=SMALL_TEXT_SIZE)
-    low, high = bar.mappable.get_clim()
-    bar.set_ticks(list(np.linspace(low, high, 3)))
-    bar.outline.set_visible(False)
-    # Without it, viewers draw hairlines between the steps of the bar.
-    if bar.solids is not None:
-        bar.solids.set_edgecolor("face")
+    return max(width, 3.0), max(below(columns) + cell * len(rows) + 0.4, 2.2)

@@ -1,11 +1,15 @@
 """The same numbers for a reader who can't see the figure: a sentence, and a table."""
 
+import re
 from collections.abc import Sequence
 
 import numpy as np
 import numpy.typing as npt
 
-from attention_guide.plot.checks import checked_mask, checked_weights, labels
+from attention_guide.plot.checks import checked_mask, checked_weights, plain_labels
+
+# What Markdown could take for markup inside a cell.
+_MARKUP = re.compile(r"[\\`*_\[\]|<>&$~]")
 
 
 def alt_text(
@@ -38,8 +42,8 @@ def alt_text(
     """
     values = checked_weights(weights, 0.0, 1.0)
     queries, keys = values.shape
-    rows = labels(query_tokens, queries, "query_tokens", "T")
-    columns = labels(key_tokens, keys, "key_tokens", "S")
+    rows = plain_labels(query_tokens, queries, "query_tokens", "T")
+    columns = plain_labels(key_tokens, keys, "key_tokens", "S")
     allowed = checked_mask(mask, values)
     hidden = int((~allowed).sum())
     opening = f"Attention map, {_count(queries, 'query')} by {_count(keys, 'key')}"
@@ -91,18 +95,29 @@ def weights_table(
     """
     values = checked_weights(weights, 0.0, 1.0)
     queries, keys = values.shape
-    rows = labels(query_tokens, queries, "query_tokens", "T")
-    columns = labels(key_tokens, keys, "key_tokens", "S")
+    rows = plain_labels(query_tokens, queries, "query_tokens", "T")
+    columns = plain_labels(key_tokens, keys, "key_tokens", "S")
     allowed = checked_mask(mask, values)
-    lines = [_row(["query", *columns]), "|---|" + "---:|" * keys]
+    lines = [markdown_row(["query", *columns]), "|---|" + "---:|" * keys]
     for label, row, open_keys in zip(rows, values, allowed, strict=True):
         cells = np.where(open_keys, [f"{weight:.{digits}f}" for weight in row], "–")
-        lines.append(_row([label, *cells]))
+        lines.append(markdown_row([label, *cells]))
     return "\n".join(lines)
 
 
-def _row(cells: Sequence[str]) -> str:
-    return "| " + " | ".join(cell.replace("|", r"\|") for cell in cells) + " |"
+def markdown_row(cells: Sequence[str]) -> str:
+    r"""One row of a Markdown table, in which nothing in a cell is markup.
+
+    Examples:
+        >>> print(markdown_row(["a|b", "<i>", "*x*", "$y$"]))
+        | a\|b | &lt;i&gt; | \*x\* | \$y\$ |
+    """
+    return "| " + " | ".join(_MARKUP.sub(_escaped, cell) for cell in cells) + " |"
+
+
+def _escaped(found: re.Match[str]) -> str:
+    sign = found[0]
+    return {"<": "&lt;", ">": "&gt;", "&": "&amp;"}.get(sign, f"\\{sign}")
 
 
 def _count(number: int, noun: str) -> str:
