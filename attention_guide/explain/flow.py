@@ -41,8 +41,8 @@ def attention_flow(
         ValueError: As `rollout`, or a query that isn't there.
 
     Cost:
-        B · N · T maximum flows on `L · T²` pipes, in plain Python: seconds at T = 16 and L = 6.
-        For long inputs ask for the one query that the prediction reads.
+        B · N · T maximum flows on `L · T²` pipes, in plain Python. For long inputs ask for the one
+        query that the prediction reads.
 
     Source:
         Abnar & Zuidema, "Quantifying Attention Flow in Transformers", ACL 2020, arXiv:2005.00928,
