@@ -34,6 +34,7 @@ SECONDS = {1: 60, 2: 180}  # of processor time, for the file's own tests and for
 FOLDERS = ("tests/unit/functional", "tests/unit/layers", "tests/properties")
 # Minutes of compilation, and new processes, which would not see the mutant.
 LEFT_OUT = "not compile and not torch_and_jaxtyping_alone and not import_is_light"
+DOCTEST = "doctest_optionflags=ELLIPSIS NUMBER"
 # Where a mistake in a file is most likely to show; the rest of the fast tests come after.
 FIRST = {
     "functional/_checks": "functional/test_errors functional/test_attention",
@@ -83,6 +84,10 @@ class _Mutated(importlib.machinery.SourceFileLoader, importlib.abc.MetaPathFinde
 def _tests(path: Path) -> dict[int, list[str]]:
     key = path.relative_to(ROOT / "attention_guide").with_suffix("").as_posix()
     first = [f"tests/unit/{name}.py" for name in FIRST.get(key, "").split()]
+    if key.startswith("functional/"):
+        first.insert(0, "tests/unit/functional/test_edges.py")
+    if path.exists():
+        first.append(path.relative_to(ROOT).as_posix())  # the examples of its docstrings
     files = [p for folder in FOLDERS for p in sorted((ROOT / folder).glob("test_*.py"))]
     everything = [p.relative_to(ROOT).as_posix() for p in files]
     return {1: first, 2: [name for name in everything if name not in first]}
@@ -101,16 +106,9 @@ def _child(path: Path, code: str, tests: Sequence[str], seconds: int) -> None:
     os.chdir(ROOT)
     try:
         sys.meta_path.insert(0, _Mutated(path, code))
-        options = [
-            "-x",
-            "-q",
-            "--assert=plain",
-            "-p",
-            "no:cacheprovider",
-            "--noconftest",
-            "--hypothesis-seed=0",
-        ]
-        done = pytest.main([*options, "-k", LEFT_OUT, *tests])
+        options = ["-x", "-q", "--assert=plain", "-p", "no:cacheprovider", "--noconftest"]
+        options += ["--hypothesis-seed=0", "--doctest-modules", "-o", DOCTEST, "-k", LEFT_OUT]
+        done = pytest.main([*options, *tests])
     except BaseException:
         os._exit(1)
     os._exit(int(done))
@@ -204,8 +202,7 @@ def _demand_that_the_file_itself_passes(path: Path, source: str, progress: Progr
     """Without this, tests that fail for any other reason would look like kills."""
     key = f"{path.relative_to(ROOT).as_posix()} {_digest(source)} unchanged"
     if progress.verdict(key) is None:
-        stages = (1,) if _tests(path)[1] else (2,)
-        progress.keep(key, survives(path, source, stages))
+        progress.keep(key, survives(path, source, stages=(1,)))
     if not progress.verdict(key):
         sys.exit(f"{path}: its tests fail without any mutant")
 
