@@ -146,22 +146,6 @@ def split_by_head(theirs: str, *ours: str, n_heads: int, sizes: Sequence[int]) -
     return Rule((theirs,), ours, cut, join)
 
 
-def stacked(theirs: str, ours: Sequence[str]) -> Rule:
-    """Theirs has a further axis in front, along which ours are separate tensors (experts).
-
-    Examples:
-        >>> rules = [stacked("experts.up", ["experts.0.up", "experts.1.up"])]
-        >>> ours = {f"experts.{i}.up": torch.zeros(3, 2) for i in range(2)}
-        >>> to_theirs(rules, ours)["experts.up"].shape
-        torch.Size([2, 3, 2])
-    """
-
-    def pile(tensors: Tensors) -> Tensors:
-        return [torch.stack(list(tensors))]
-
-    return Rule((theirs,), tuple(ours), lambda tensors: tensors[0].unbind(0), pile)
-
-
 def repaired(theirs: str, ours: str, n_heads: int, *, pairing: Pairing = "half") -> Rule:
     """A query or key projection made for the other pairing of rotary features than ours.
 

@@ -1,7 +1,6 @@
 """DeepSeek-V3: latent attention, and many small experts chosen by groups without a balance loss."""
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 
@@ -13,7 +12,6 @@ from attention_guide.layers import (
     EncoderBlock,
     GatedFeedForward,
     LatentAttention,
-    LatentCache,
     MixtureOfExperts,
     PreNorm,
     RMSNorm,
@@ -228,7 +226,3 @@ class DeepSeek(LanguageModel):
         )
         self.config = config
         depth_scaled_init(self, c.n_layers)
-
-    def new_cache(self, max_len: int) -> Sequence[LatentCache]:
-        """Empty caches for one batch, with room for `max_len` tokens."""
-        return [LatentCache(max_len) for _ in self.blocks]

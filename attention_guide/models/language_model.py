@@ -7,7 +7,14 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
-from attention_guide.layers import Cache, KVCache, LatentCache
+from attention_guide.layers import (
+    Cache,
+    KVCache,
+    LatentAttention,
+    LatentCache,
+    MultiHeadAttention,
+    SlidingCache,
+)
 from attention_guide.layers._check import check_ids
 from attention_guide.models.decoding import NextLogits
 
@@ -123,9 +130,13 @@ class LanguageModel(nn.Module):
         """From what the last norm gave to logits."""
         return self.output_proj(x)  # type: ignore[no-any-return]
 
-    def new_cache(self, max_len: int) -> Sequence[SelfAttentionCache]:
-        """Empty caches for one batch, with room for `max_len` tokens."""
-        return [KVCache(max_len) for _ in self.blocks]
+    def new_cache(self, max_len: int, *, padded: bool = False) -> Sequence[SelfAttentionCache]:
+        """Empty caches for one batch, with room for `max_len` tokens.
+
+        A layer with a window keeps no more than that, unless the batch is `padded`: what is
+        padding among the tokens kept is only known while all are.
+        """
+        return [_cache_for(block.self_attention, max_len, padded) for block in self.blocks]
 
     def decoding(self, source: Any = None, *, room: int, cached: bool = True) -> NextLogits:
         """Begin to decode one batch: what `generate` calls, see `Decodes`."""
@@ -133,13 +144,24 @@ class LanguageModel(nn.Module):
             raise ValueError("source: a language model reads nothing but its own tokens")
         if room > self.max_len:
             raise ValueError(f"room: expected at most max_len = {self.max_len}; got {room}")
-        cache = self.new_cache(room) if cached else None
+        cache: Sequence[SelfAttentionCache] | None = None
 
         def next_logits(tokens: Tensor, padding: Tensor | None) -> Tensor:
+            nonlocal cache
+            if cached and cache is None:
+                cache = self.new_cache(room, padded=padding is not None)
             x = self.hidden(tokens, padding=padding, cache=cache)
             return self.logits(x[:, -1:])[:, 0]
 
         return next_logits
+
+
+def _cache_for(layer: object, max_len: int, padded: bool) -> SelfAttentionCache:
+    if isinstance(layer, LatentAttention):
+        return LatentCache(max_len)
+    window = layer.options.get("window") if isinstance(layer, MultiHeadAttention) else None
+    left = None if window is None else window[0]
+    return KVCache(max_len) if left is None or padded else SlidingCache(left)
 
 
 def _key_mask(padding: Tensor, shape: tuple[int, int]) -> Tensor:

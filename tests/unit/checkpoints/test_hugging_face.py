@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import safetensors.torch
@@ -78,6 +80,30 @@ def test_a_folder_that_is_not_there(tmp_path: Path) -> None:
     (tmp_path / "config.json").write_text('{"model_type": "gpt2"}')
     with pytest.raises(FileNotFoundError, match=r"model\.safetensors"):
         load_hugging_face(tmp_path)
+
+
+def test_the_hub_is_asked_last_and_for_safetensors_only(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = save_hugging_face(model(), tmp_path / "snapshot")
+    asked = []
+
+    def snapshot_download(name: str, allow_patterns: list[str]) -> str:
+        asked.append((name, allow_patterns))
+        if name == "someone/private":
+            raise ConnectionError("no")
+        return str(folder)
+
+    hub = SimpleNamespace(snapshot_download=snapshot_download)
+    monkeypatch.setitem(sys.modules, "huggingface_hub", hub)
+    monkeypatch.delenv("ATTENTION_GUIDE_WEIGHTS", raising=False)
+    assert isinstance(load_hugging_face("someone/gpt"), GPT2)
+    assert asked == [("someone/gpt", ["*.json", "*.txt", "*.safetensors"])]
+    with pytest.raises(FileNotFoundError, match=r"ConnectionError.*ATTENTION_GUIDE_WEIGHTS"):
+        load_hugging_face("someone/private")
+    monkeypatch.setitem(sys.modules, "huggingface_hub", None)
+    with pytest.raises(FileNotFoundError, match=r"huggingface_hub.*isn't installed"):
+        load_hugging_face("someone/gpt")
 
 
 def test_families_and_settings_that_we_do_not_have() -> None:

@@ -15,7 +15,6 @@ from attention_guide.checkpoints.rename import (
     same,
     split,
     split_by_head,
-    stacked,
     to_ours,
     to_theirs,
     transposed,
@@ -45,7 +44,6 @@ def state() -> dict[str, Tensor]:
         (split("a", "q", "k", transpose=True), {"q": (4, 2), "k": (4, 2)}),
         (split("a", "q", "k", sizes=(4, 2)), {"q": (4, 2), "k": (2, 2)}),
         (split_by_head("a", "q", "k", n_heads=2, sizes=(3, 1)), {"q": (6, 2), "k": (2, 2)}),
-        (stacked("a", ["x.0", "x.1"]), {"x.0": (3, 2), "x.1": (3, 2)}),
         (repaired("a", "q", n_heads=2), {"q": (8, 3)}),
     ],
 )  # fmt: skip

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import pytest
 import torch
 from torch import Tensor
+from torch.utils.flop_counter import FlopCounterMode
 
 from attention_guide import AttentionRecorder
 from attention_guide.functional import greedy
+from attention_guide.layers import SlidingCache
 from attention_guide.models import (
     GPT2,
+    T5,
+    BertConfig,
     Bloom,
     BloomConfig,
     Decodes,
@@ -23,6 +29,11 @@ from attention_guide.models import (
     LatentSizes,
     Llama,
     LlamaConfig,
+    Marian,
+    MarianConfig,
+    T5Config,
+    Transformer,
+    TransformerConfig,
     generate,
     left_pad,
     sampler,
@@ -124,6 +135,48 @@ def test_sampling_keeps_to_its_filters_and_its_seed() -> None:
     )
 
 
+def step_flops(made: LanguageModel, n_steps: int, cached: bool) -> list[int]:
+    """What each step cost, by torch's counter; the reference attention shows it every product."""
+    costs: list[int] = []
+    with AttentionRecorder(made), FlopCounterMode(display=False) as counter:
+        for _ in stream(made, torch.tensor([ROWS[1]]), n_steps, cached=cached):
+            costs.append(counter.get_total_flops() - sum(costs))
+    return costs[1:]
+
+
+def test_a_step_costs_the_same_plus_one_key_with_the_cache_and_the_whole_text_without() -> None:
+    made = model("gpt2")
+    cached, whole = step_flops(made, 12, True), step_flops(made, 12, False)
+    growth = {b - a for a, b in pairwise(cached)}
+    assert growth == {2 * 4 * 1 * 16}  # two layers; scores and sums with one key more
+    # The output layer reads the last token alone, so a step's cost is linear in the text but
+    # for the attention: its second difference is constant.
+    first = [b - a for a, b in pairwise(whole)]
+    assert {b - a for a, b in pairwise(first)} == {2 * 4 * 2 * 16}
+    assert min(first) > 100 * max(growth)
+
+
+@pytest.mark.parametrize("family", ["gpt2", "window, sinks, experts", "gemma2", "deepseek"])
+def test_the_cache_grows_by_one_row_a_token_or_not_at_all(family: str) -> None:
+    made = model(family)
+    caches = made.new_cache(32)
+    sizes = []
+    with torch.no_grad():
+        for token in range(1, 13):
+            made.hidden(torch.tensor([[token]]), cache=caches)
+            kept = [c for c in caches if isinstance(c, SlidingCache)]
+            sizes.append(sum(c.n_bytes for c in kept))
+        if kept:  # a window of 3 keeps two neighbours, in every layer or in every other one
+            n_sliding = 1 if family == "gemma2" else 2
+            row = {"gemma2": 2 * 4 * 4, "window, sinks, experts": 2 * 16}[family] * 8
+            assert sizes == [n_sliding * min(t, 2) * row for t in range(1, 13)]
+        for width, whole in ((32, caches), (16, made.new_cache(16))):
+            made.hidden(torch.tensor([[1]]), cache=whole) if width == 16 else None
+            full = [c for c in whole if not isinstance(c, SlidingCache)]
+            row = {"deepseek": 8 + 4}.get(family, 2 * 16)
+            assert all(c.n_bytes == width * row * 8 for c in full)
+
+
 def test_a_recorder_joins_the_steps_of_a_cache() -> None:
     made = model("deepseek")
     prompt, padding = left_pad(ROWS[:2])
@@ -165,6 +218,43 @@ def test_prompts_that_do_not_fit() -> None:
     assert generate(made, prompt, 0).shape == (3, 0)
 
 
+PAIRS = {
+    "2017": lambda: Transformer(TransformerConfig(23, 23, 16, 4, d_ff=24, n_layers=2, max_len=16)),
+    "marian": lambda: Marian(MarianConfig(23, 16, 4, 24, 2, max_len=16)),
+    "t5": lambda: T5(T5Config(23, 16, 4, 4, 24, 2)),
+}
+
+
+@pytest.mark.parametrize("family", PAIRS)
+def test_an_encoder_and_decoder_decodes_by_the_same_function(family: str) -> None:
+    torch.manual_seed(0)
+    made = PAIRS[family]().double().eval()
+    assert isinstance(made, Decodes)
+    src = torch.tensor([[5, 6, 7, 8, 3], [9, 3, 0, 0, 0]])
+    start = torch.full((2, 1), 1 if family == "2017" else 0)
+    got = generate(made, start, 8, source=src)
+    assert torch.equal(got, generate(made, start, 8, source=src, cached=False))
+    alone = [generate(made, start[:1], 8, source=row[row > 0][None]) for row in src]
+    assert torch.equal(torch.cat(alone), got)
+    prompt, padding = left_pad([[0, 5, 6], [0]])
+    if family == "t5":
+        both = generate(made, prompt, 4, source=src, padding=padding)
+        for row, real, source, expected in zip(prompt, padding, src, both, strict=True):
+            one = generate(made, row[real][None], 4, source=source[None])
+            assert torch.equal(one[0], expected)
+        return
+    own = made.generate(src, max_len=8)
+    without_pad = generate(
+        made, start, 8, source=src, eos_id=made.config.eos_id, pad_id=0,
+        choose=lambda logits: greedy(logits.index_fill(1, torch.tensor([0]), float("-inf"))),
+    )  # fmt: skip
+    assert torch.equal(own, without_pad)
+    with pytest.raises(ValueError, match="count columns"):
+        generate(made, prompt, 2, source=src, padding=padding)
+    with pytest.raises(ValueError, match="max_len = 16"):
+        generate(made, start, 16, source=src)
+
+
 def test_choices_see_logits_of_one_token_a_row() -> None:
     seen = []
 
@@ -189,7 +279,19 @@ def test_configurations_refuse_what_cannot_be() -> None:
 
 
 @pytest.mark.parametrize(
-    "config", [GPT2Config, LlamaConfig, Gemma2Config, BloomConfig, DeepSeekConfig]
+    "config",
+    [
+        GPT2Config,
+        LlamaConfig,
+        Gemma2Config,
+        BloomConfig,
+        DeepSeekConfig,
+        LatentSizes,
+        ExpertSizes,
+        BertConfig,
+        T5Config,
+        MarianConfig,
+    ],
 )
 def test_fifteen_fields_at_most(config: type) -> None:
     assert len(config.__dataclass_fields__) <= 15
