@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any, Final
 
 from attention_guide.data.cards import Card
@@ -19,7 +20,7 @@ LOADERS: Final[Mapping[str, Callable[..., Mapping[str, Any]]]] = {
 }
 
 
-def load_public(name: str, folder: str, *, download: bool = False, **options: Any) -> Any:
+def load_public(name: str, folder: str | Path, *, download: bool = False, **options: Any) -> Any:
     """Load a published set by its name.
 
     Args:

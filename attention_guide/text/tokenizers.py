@@ -6,15 +6,17 @@ import json
 import re
 from collections import Counter
 from collections.abc import Iterable
-from typing import ClassVar, Protocol, Self
+from typing import ClassVar, Protocol, TypeVar, runtime_checkable
 
 from attention_guide.text.vocabulary import BOS, EOS, PAD, UNK, Vocabulary, characters
 
 # A word or a run of marks takes one space before it along, so that joining gives the text back.
 _WORD = re.compile(r" ?\w+| ?[^\w\s]+|\s")
 _SPECIALS = (PAD, BOS, EOS, UNK)
+_Kind = TypeVar("_Kind", bound="CharacterTokenizer")
 
 
+@runtime_checkable
 class Tokenizer(Protocol):
     """What every tokenizer here does: `CharacterTokenizer`, `WordTokenizer`, `ByteBPE`."""
 
@@ -57,8 +59,12 @@ class CharacterTokenizer:
 
     @classmethod
     def train(
-        cls, texts: Iterable[str], *, max_size: int | None = None, min_count: int = 1
-    ) -> Self:
+        cls: type[_Kind],
+        texts: Iterable[str],
+        *,
+        max_size: int | None = None,
+        min_count: int = 1,
+    ) -> _Kind:
         """Collect the pieces of the texts, the most frequent first where there are too many.
 
         Args:
@@ -128,7 +134,7 @@ class CharacterTokenizer:
         return json.dumps({"kind": self.kind, "tokens": self.vocabulary.tokens}, ensure_ascii=False)
 
     @classmethod
-    def from_json(cls, text: str) -> Self:
+    def from_json(cls: type[_Kind], text: str) -> _Kind:
         """The tokenizer that `to_json` wrote.
 
         Raises:

@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
-from typing import Protocol, TypeVar
+from typing import Protocol, TypeVar, runtime_checkable
 
 import torch
 from torch import Tensor, nn
@@ -20,6 +20,7 @@ Batch = TypeVar("Batch")
 Records = list[dict[str, float]]
 
 
+@runtime_checkable
 class Checkpointer(Protocol):
     """What `fit` needs of `Checkpoints`: when to save, and how."""
 

@@ -10,7 +10,7 @@ import tempfile
 from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any, BinaryIO, Final, Protocol
+from typing import Any, BinaryIO, Final, Protocol, runtime_checkable
 
 import numpy as np
 import torch
@@ -33,6 +33,7 @@ class CheckpointError(ValueError):
     """A checkpoint that must not be used: truncated, altered, or of another model."""
 
 
+@runtime_checkable
 class Stateful(Protocol):
     """Anything whose state can be kept: batches, an early stopping, a scaler."""
 
