@@ -17,14 +17,17 @@ from attention_guide.functional import (
     alibi_slopes,
     attention,
     blocked_attention,
+    convert_rope_weight,
     global_local_mask,
     merge_partials,
+    ntk_base,
     sinusoidal,
     suspect_polarity,
     t5_buckets,
     to_hf_4d,
     to_sdpa,
     top_p,
+    yarn_attention_factor,
 )
 from attention_guide.functional.blocked import key_range
 
@@ -193,3 +196,15 @@ def test_buckets_are_exact_then_logarithmic(causal: bool) -> None:
 def test_buckets_come_in_multiples(causal: bool, multiple: int) -> None:
     with pytest.raises(ValueError, match=f"a multiple of {multiple}; got {multiple + 1}"):
         t5_buckets(torch.tensor([1]), n_buckets=multiple + 1, causal=causal)
+
+
+@pytest.mark.parametrize("width", [3, 6])
+def test_only_an_even_part_of_a_head_can_be_reordered(width: int) -> None:
+    with pytest.raises(ValueError, match=f"even number up to K = 4; got {width}"):
+        convert_rope_weight(torch.zeros(8, 2), 2, to="half", width=width)
+
+
+def test_a_factor_below_one_shortens() -> None:
+    assert ntk_base(100.0, 0.5, 4) == 100.0 * 0.5**2
+    assert yarn_attention_factor(0.5) == 1.0
+    assert yarn_attention_factor(math.e) == pytest.approx(1.1)
