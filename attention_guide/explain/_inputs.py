@@ -79,7 +79,7 @@ def importance_like(x: Tensor, importance: object) -> Tensor:
         )
     if not bool(torch.isfinite(values).all()):
         raise ValueError("importance: expected finite numbers; got NaN or infinity among them")
-    return values
+    return values.detach().to(x.device)
 
 
 def layer_maps(layers: object) -> list[Tensor]:

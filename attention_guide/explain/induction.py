@@ -53,6 +53,7 @@ def induction_score(
         )
     if not bool(torch.isfinite(weights).all()):
         raise ValueError("weights: expected finite numbers; got NaN or infinity among them")
+    ids = ids.to(weights.device)
     after = torch.zeros(batch, length, length, dtype=torch.bool, device=weights.device)
     after[:, :, 1:] = ids[:, :, None] == ids[:, None, :-1]
     # The key is the token after an earlier occurrence, at the latest the query itself.

@@ -177,10 +177,14 @@ def _same_length(
 
 
 def _running_mean(values: npt.NDArray[np.float64], window: int) -> npt.NDArray[np.float64]:
-    total = np.cumsum(np.concatenate(([0.0], values)))
+    finite = np.isfinite(values)
+    total = np.cumsum(np.concatenate(([0.0], np.where(finite, values, 0.0))))
+    lost = np.cumsum(np.concatenate(([0], ~finite)))
     end = np.arange(1, len(values) + 1)
     start = np.maximum(end - window, 0)
     mean: npt.NDArray[np.float64] = (total[end] - total[start]) / (end - start)
+    # A step that diverged is a gap as wide as the window, not the end of the line.
+    mean[lost[end] > lost[start]] = np.nan
     return mean
 
 

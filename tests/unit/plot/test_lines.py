@@ -97,3 +97,24 @@ def test_counts_below_one_are_refused(arguments):
 def test_nothing_to_draw_is_refused():
     with pytest.raises(ValueError, match="losses: expected a vector"):
         loss_curve([])
+
+
+def test_a_step_that_diverged_is_a_gap_and_not_the_end_of_the_mean():
+    losses = [1.0, np.nan, 1.0, 1.0, np.inf, 3.0, 5.0]
+    mean = loss_curve(losses, smooth=2).axes[0].lines[1].get_ydata()
+    np.testing.assert_array_equal(mean, [1, np.nan, np.nan, 1, np.nan, np.nan, 4])
+
+
+@pytest.mark.parametrize("values", [[], [[1.0]], ["a"], None, {"a": 1}, 1.0])
+def test_hostile_series_are_named(values):
+    for draw in (
+        lambda: curves({"mine": values}, x_label="x", y_label="y"),
+        lambda: loss_curve(values),
+    ):
+        with pytest.raises((TypeError, ValueError), match=r"mine|losses"):
+            draw()
+
+
+def test_curves_without_a_finite_number_are_drawn_empty():
+    figure = curves({"a": [np.nan, np.nan]}, x_label="x", y_label="y", log_y=True)
+    figure.canvas.draw()
