@@ -6,6 +6,7 @@ from dataclasses import fields, replace
 
 import pytest
 import torch
+from torch.utils.flop_counter import FlopCounterMode
 
 from attention_guide import AttentionRecorder
 from attention_guide.layers import GridPositions, PatchEmbedding, PatchTokens
@@ -99,6 +100,15 @@ def test_vit_b_16_has_its_published_size() -> None:
         model = ViT(ViTConfig())
     # torchvision's reference page for vit_b_16 gives num_params 86567656; the paper's table 1 86M.
     assert sum(p.numel() for p in model.parameters()) == 86_567_656
+
+
+def test_vit_b_16_costs_what_is_published() -> None:
+    with torch.device("meta"):
+        model, image = ViT(ViTConfig()), torch.randn(1, 3, 224, 224)
+    with FlopCounterMode(display=False) as counter:
+        model(image)
+    # The same page gives 17.56 "GFLOPS", multiplications: torch counts the additions, too.
+    assert round(counter.get_total_flops() / 2e9, 2) == 17.56
 
 
 def test_one_config_of_at_most_fifteen_fields() -> None:
