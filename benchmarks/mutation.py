@@ -85,7 +85,7 @@ def _tests(path: Path) -> dict[int, list[str]]:
     key = path.relative_to(ROOT / "attention_guide").with_suffix("").as_posix()
     first = [f"tests/unit/{name}.py" for name in FIRST.get(key, "").split()]
     if key.startswith("functional/"):
-        first.insert(0, "tests/unit/functional/test_edges.py")
+        first.append("tests/unit/functional/test_edges.py")
     if path.exists():
         first.append(path.relative_to(ROOT).as_posix())  # the examples of its docstrings
     files = [p for folder in FOLDERS for p in sorted((ROOT / folder).glob("test_*.py"))]

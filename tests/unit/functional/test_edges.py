@@ -20,6 +20,7 @@ from attention_guide.functional import (
     convert_rope_weight,
     global_local_mask,
     merge_partials,
+    min_p,
     ntk_base,
     sinusoidal,
     suspect_polarity,
@@ -125,10 +126,11 @@ def test_hugging_face_gets_finite_numbers_only() -> None:
     assert bias.min() == torch.finfo(torch.float16).min
 
 
+@pytest.mark.parametrize("keep", [top_p, min_p])
 @pytest.mark.parametrize("p", [1.5, 1.0001, 0.0, -0.1])
-def test_a_share_is_above_nothing_and_at_most_all(p: float) -> None:
+def test_a_share_is_above_nothing_and_at_most_all(keep: Any, p: float) -> None:
     with pytest.raises(ValueError, match="p: expected"):
-        top_p(torch.zeros(1, 3), p)
+        keep(torch.zeros(1, 3), p)
 
 
 def test_two_global_tokens_see_each_other() -> None:
