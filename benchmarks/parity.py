@@ -12,7 +12,7 @@ from pathlib import Path
 from benchmarks._results import write
 
 TESTS = Path(__file__).resolve().parent.parent / "tests" / "parity"
-LIBRARIES = ("onnx", "transformers", "x-transformers", "keras")
+LIBRARIES = ("onnx", "transformers", "x-transformers", "keras", "captum")
 
 
 def main() -> None:

@@ -137,10 +137,10 @@ def test_a_map_of_4096_tokens_takes_seconds(tmp_path):
     allowed = torch.ones(4096, 4096, dtype=torch.bool).tril()
     scores = 3 * torch.randn(4096, 4096, generator=generator)
     weights = scores.masked_fill(~allowed, float("-inf")).softmax(-1)
-    start = time.perf_counter()
+    start = time.process_time()
     ax = heatmap(weights, mask=allowed).axes[0]
     ax.figure.savefig(tmp_path / "large.png")
-    assert time.perf_counter() - start < 20
+    assert time.process_time() - start < 15
     (mesh,) = [item for item in ax.collections if isinstance(item, QuadMesh)]
     drawn = mesh.get_array()
     assert drawn.shape == (256, 256)
