@@ -72,10 +72,12 @@ class World:
             model: The model. All processes start with the weights of process 0.
             strategy: `"ddp"`: every process has all weights. `"fsdp"`: each has its part of
                 every matrix, gradient and optimiser state, and gathers the others' when a
-                block (a member of an `nn.ModuleList`) needs them.
+                block (a member of an outermost `nn.ModuleList`) needs them.
 
         Returns:
-            The model, moved to the device; in a world of one, otherwise untouched.
+            The model, moved to the device; in a world of one, otherwise untouched. Call the
+            model itself: its other methods are those of `bare(model)` with DDP, and see only
+            their part of the weights with FSDP.
 
         Raises:
             ValueError: The strategy is unknown.
@@ -95,9 +97,8 @@ class World:
 
         for tensor in [*model.parameters(), *model.buffers()]:
             dist.broadcast(tensor.detach(), src=0)
-        for blocks in [m for m in model.modules() if isinstance(m, nn.ModuleList)]:
-            for block in blocks:
-                fully_shard(block)
+        for block in _blocks(model):
+            fully_shard(block)
         fully_shard(model)
         return model
 
@@ -113,6 +114,16 @@ class World:
             that `fit` needs `weigh` to count them right.
         """
         return _Share(batches, self)
+
+
+def _blocks(module: nn.Module) -> Iterator[nn.Module]:
+    # Not the lists inside a block: which of its experts run differs from process to process,
+    # and a process that gathered one alone would wait for the others forever.
+    for child in module.children():
+        if isinstance(child, nn.ModuleList):
+            yield from (block for block in child if any(True for _ in block.parameters()))
+        else:
+            yield from _blocks(child)
 
 
 class _Share:
@@ -230,6 +241,36 @@ def whole(value: Any) -> Any:
     if isinstance(value, list):
         return [whole(inner) for inner in value]
     return value
+
+
+def weights_of(model: nn.Module) -> dict[str, Tensor]:
+    """The model's state dict with whole tensors and its own names, wrapped or not.
+
+    Every process must call it. The tensors may be the model's own: copy what you keep.
+
+    >>> sorted(weights_of(nn.Linear(1, 1)))
+    ['bias', 'weight']
+    """
+    weights: dict[str, Tensor] = whole(dict(bare(model).state_dict()))
+    return weights
+
+
+def load_weights(model: nn.Module, weights: Mapping[str, Tensor]) -> None:
+    """Put back what `weights_of` gave, into a model that may be wrapped otherwise.
+
+    Args:
+        model: A model of the same shape; overwritten.
+        weights: Name to whole tensor.
+
+    Raises:
+        RuntimeError: The model has other parameters (torch's own message).
+
+    Examples:
+        >>> load_weights(nn.Linear(1, 1), weights_of(nn.Linear(1, 1)))
+    """
+    model = bare(model)
+    own = model.state_dict()
+    model.load_state_dict({k: like(v, own[k]) if k in own else v for k, v in weights.items()})
 
 
 def like(value: Tensor, model_tensor: Tensor) -> Tensor:

@@ -83,7 +83,8 @@ def fit(
     The model is left in eval mode. The optimiser's own rates are the peak; `schedule`
     multiplies them. A history passed in is continued: the schedule goes on from its step.
     In several processes each passes its part of the batches (see `train.distributed`): the
-    gradients, the losses and the weights are those of all parts together.
+    gradients, the losses and the weights are those of all parts together. `evaluate` runs in
+    each and must say the same in each.
 
     Args:
         model: The model; it is put into train mode for the steps, eval mode to evaluate.

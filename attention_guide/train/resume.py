@@ -78,7 +78,7 @@ def save_training(
         1
     """
     state = {
-        "model": distributed.whole(distributed.bare(model).state_dict()),
+        "model": distributed.weights_of(model),
         "optimizer": distributed.whole(optimizer.state_dict()),
         "history": asdict(history),
         "random": _every_process(random_state()),
@@ -125,7 +125,7 @@ def load_training(
     missing = set(parts or {}) - set(state["parts"])
     if missing:
         raise CheckpointError(f"{path}: has no part {', '.join(sorted(missing))}")
-    _load_model(distributed.bare(model), state["model"])
+    distributed.load_weights(model, state["model"])
     _load_optimizer(optimizer, state["optimizer"])
     for name, part in (parts or {}).items():
         part.load_state_dict(state["parts"][name])
@@ -217,12 +217,6 @@ def _verified(path: Path) -> bytes:
             f"it has {found[:12]}…"
         )
     return body
-
-
-def _load_model(model: nn.Module, saved: Mapping[str, torch.Tensor]) -> None:
-    own = model.state_dict()
-    sharded = {k: distributed.like(v, own[k]) if k in own else v for k, v in saved.items()}
-    model.load_state_dict(sharded)
 
 
 def _load_optimizer(optimizer: torch.optim.Optimizer, saved: dict[str, Any]) -> None:

@@ -7,6 +7,8 @@ from typing import Any
 
 from torch import Tensor, nn
 
+from attention_guide.train import distributed
+
 
 class EarlyStopping:
     """Stop when a number hasn't become better for `patience` evaluations in a row.
@@ -81,8 +83,8 @@ class EarlyStopping:
             self.best, self.waited = value, 0
             self.best_step = measured.get("step")
             if self.model is not None:
-                state = self.model.state_dict()
-                self._weights = {name: t.detach().clone() for name, t in state.items()}
+                weights = distributed.weights_of(self.model)
+                self._weights = {name: t.detach().clone() for name, t in weights.items()}
         else:
             self.waited += 1
         return self.waited >= self.patience
@@ -95,7 +97,7 @@ class EarlyStopping:
         """
         if self.model is None or self._weights is None:
             raise RuntimeError("restore: expected a model and an evaluation, got none")
-        self.model.load_state_dict(self._weights)
+        distributed.load_weights(self.model, self._weights)
 
     def state_dict(self) -> dict[str, Any]:
         """What a checkpoint keeps."""

@@ -124,7 +124,7 @@ def main() -> None:
     for hold in ("fsync", "replace"):
         kills += not attempt(root / "killed", hold=hold)
         litter += len(list((root / "killed").glob(".step-*")))
-    while not attempt(root / "killed", generator.randint(5, 40), generator.random() * 0.01):
+    while not attempt(root / "killed", generator.randint(2, 22), generator.random() * 0.01):
         kills += 1
     ends = [json.loads((root / name / "end.json").read_text()) for name in ("whole", "killed")]
     differ = [key for key in ends[0] if ends[0][key] != ends[1][key]]

@@ -44,6 +44,7 @@ def runs(tmp_path_factory):
 
 def assert_equal_runs(run, other):
     assert run["loss"] == pytest.approx(other["loss"], rel=1e-6)
+    assert run["evaluations"] == pytest.approx(other["evaluations"], rel=1e-6)
     assert run["norm"] == pytest.approx(other["norm"], rel=1e-6)
     for name, tensor in run["weights"].items():
         torch.testing.assert_close(tensor, other["weights"][name], rtol=0, atol=2e-5)
@@ -60,7 +61,7 @@ def test_the_models_were_really_wrapped(runs):
     _, _, one, two = runs
     assert (one["ddp"]["type"], one["ddp"]["sharded"]) == ("Transformer", 0)
     assert two["ddp"]["type"] == "DistributedDataParallel"
-    assert two["fsdp"]["sharded"] == len(one["ddp"]["weights"])
+    assert two["fsdp"]["sharded"] == two["fsdp"]["parameters"] == one["ddp"]["parameters"]
 
 
 @pytest.mark.parametrize("strategy", ["ddp", "fsdp"])
@@ -97,3 +98,10 @@ def test_whole_leaves_plain_values_alone():
     value = {"a": [torch.ones(2), 3], "b": {"c": "d"}}
     assert distributed.whole(value)["b"] == {"c": "d"}
     assert distributed.whole(value)["a"][0] is value["a"][0]
+
+
+def test_only_outermost_blocks_are_gathered_by_themselves():
+    expert = nn.ModuleList([nn.Linear(2, 2) for _ in range(3)])
+    block = nn.ModuleDict({"experts": expert, "norm": nn.LayerNorm(2)})
+    model = nn.ModuleDict({"layers": nn.ModuleList([block, nn.Dropout()]), "head": nn.Linear(2, 2)})
+    assert list(distributed._blocks(model)) == [block]
