@@ -59,7 +59,7 @@ class Gemma2Config:
     max_len: int = 8192
     window: int = 4096
     rope_base: float = 10_000.0
-    score_width: float = 256.0
+    score_width: int = 256
     score_cap: float = 50.0
     logit_cap: float = 30.0
     norm_eps: float = 1e-6
