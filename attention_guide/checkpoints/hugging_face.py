@@ -340,7 +340,8 @@ def _from_hub(name: str) -> Path:
     except ImportError as error:
         raise FileNotFoundError(
             f"{name}: no such folder, and huggingface_hub, which fetches from the hub, isn't "
-            f'installed: pip install "attention-guide[hub]"; or set {WEIGHTS_VARIABLE} to a folder that holds {name}"
+            f'installed (pip install "attention-guide[hub]"); or set {WEIGHTS_VARIABLE} to a '
+            f"folder that holds {name}"
         ) from error
     try:
         return Path(hub.snapshot_download(name, allow_patterns=FILES))
