@@ -18,7 +18,7 @@ from book.playground import FOLDER
 from tests.playground.reference import write_references
 from tests.site.browser import AXE, SCREENSHOTS, WCAG, Visit, context
 
-FIGURES = ["calculator"]
+FIGURES = ["calculator", "masks", "translator"]
 ENGINE = ["kernel.js", "weights.js", "layers.js", "blocks.js", "model.js"]
 HOSTILE = [
     "x" * 10_000, "👩‍👩‍👧‍👦🇩🇪", "مرحبا بالعالم", "<img src=x onerror=alert(1)>",
@@ -78,11 +78,11 @@ def test_the_question_comes_first(browser: Browser, base: str, name: str) -> Non
         choices.first.press("Space")
         expect(body).to_be_visible()
         expect(live.locator(".live-verdict")).to_have_text(re.compile("^(Right|No): "))
-        said = set()
+        verdicts = set()
         for choice in choices.all():
             choice.check()
-            said.add(live.locator(".live-verdict").inner_text().split(":")[0])
-        assert said == {"Right", "No"}
+            verdicts.add(live.locator(".live-verdict").inner_text().split(":")[0])
+        assert verdicts == {"Right", "No"}
 
 
 @pytest.mark.parametrize("name", FIGURES)
@@ -90,9 +90,9 @@ def test_a_link_carries_the_state_and_reset_drops_it(
     browser: Browser, base: str, name: str
 ) -> None:
     with figure(browser, base, name) as (page, live):
-        fresh = live.locator(".live-body").inner_text()
+        fresh = said(live)
         CHANGE[name](live)
-        changed = live.locator(".live-body").inner_text()
+        changed = said(live)
         assert changed != fresh
         live.get_by_role("button", name="Link to this state").click()
         link = live.get_by_label("Link to this state").last.input_value()
@@ -102,9 +102,9 @@ def test_a_link_carries_the_state_and_reset_drops_it(
         page.locator(f"[data-live={name}]").scroll_into_view_if_needed()
         again.wait_for()
         expect(again.locator(".live-body")).to_be_visible()
-        assert again.locator(".live-body").inner_text() == changed
+        assert said(again) == changed
         again.get_by_role("button", name="Reset").click()
-        assert again.locator(".live-body").inner_text() == fresh
+        assert said(again) == fresh
 
 
 def _mask_two(live: Locator) -> None:
@@ -112,19 +112,41 @@ def _mask_two(live: Locator) -> None:
     live.get_by_label("query of milk, number 2").fill("3.5")
 
 
-CHANGE = {"calculator": _mask_two}
+def _window(live: Locator) -> None:
+    before = live.get_by_role("slider", name="Neighbours before")
+    before.focus()
+    for _ in range(6):
+        before.press("ArrowLeft")
+    live.get_by_label("Order", exact=True).select_option("no order")
+    live.get_by_role("button", name="query 1, key 3").click()
+    live.get_by_label("For", exact=True).select_option("Keras")
+
+
+def _french(live: Locator) -> None:
+    live.get_by_label("Number in words").fill("eighty thousand, two hundred and four")
+    live.get_by_label("to", exact=True).select_option("French")
+    live.get_by_label("Head", exact=True).select_option("3")
+
+
+CHANGE = {"calculator": _mask_two, "masks": _window, "translator": _french}
+
+
+def said(live: Locator) -> str:
+    """What a figure shows, once it has finished computing."""
+    expect(live.locator("[aria-busy=true]")).to_have_count(0)
+    return live.locator(".live-body").inner_text()
 
 
 @pytest.mark.parametrize("name", FIGURES)
 def test_links_that_say_nonsense_are_the_beginning(browser: Browser, base: str, name: str) -> None:
     with figure(browser, base, name) as (page, live):
-        fresh = live.locator(".live-body").inner_text()
+        fresh = said(live)
         for link in NONSENSE:
             text = link if isinstance(link, str) else json.dumps(link)
             page.evaluate(_MOUNT_AGAIN, [name, f"?{name}={quote(text)}"])
             if live.locator(".live-body").is_hidden():  # nothing that can be read
                 live.get_by_role("button", name="Show me").click()
-            assert live.locator(".live-body").inner_text() == fresh, link
+            assert said(live) == fresh, link
         assert page.evaluate("document.querySelector('.live img, .live b') === null")
 
 
@@ -189,6 +211,75 @@ def test_the_calculator_survives_what_is_typed(browser: Browser, base: str) -> N
         assert field.get_attribute("aria-invalid") == "false"
         assert "(2·(−2.5) + 1·0) / √2 = −3.54" in live.locator(".live-sums").inner_text()
         assert page.evaluate("document.querySelector('.live img') === null")
+
+
+def test_the_mask_builder_follows_its_rules(browser: Browser, base: str) -> None:
+    with figure(browser, base, "masks") as (_, live):
+
+        def row(query: int) -> str:
+            cells = live.locator("tbody tr").nth(query - 1).locator("button")
+            return "".join(cells.all_inner_texts())
+
+        assert row(1) == "●✕✕✕✕✕✕✕"
+        assert row(8) == "●●●●●●✕✕"
+        before = live.get_by_role("slider", name="Neighbours before")
+        before.focus()
+        for _ in range(6):
+            before.press("ArrowLeft")
+        assert before.get_attribute("aria-valuetext") == "2"
+        assert row(6) == "✕✕✕●●●✕✕"
+        live.get_by_role("button", name="query 6, key 1: hidden").press("Enter")
+        assert row(6) == "●✕✕●●●✕✕"
+        live.get_by_label("For", exact=True).select_option("nn.MultiheadAttention")
+        assert "attn_mask = ~mask" in live.locator("pre").inner_text()
+        live.get_by_role("button", name="Reset").click()
+        live.get_by_label("Padding").fill("0")
+        live.get_by_label("wrong polarity").check()
+        warning = live.locator(".live-warning")
+        expect(warning).to_contain_text("see only its future: is its polarity right?")
+        expect(warning).to_contain_text("Queries that may attend nowhere: 8.")
+
+
+def test_the_translator_translates_and_errs_as_its_model_does(browser: Browser, base: str) -> None:
+    with figure(browser, base, "translator") as (_, live):
+        said(live)
+        best = live.locator("ol li").first
+        expect(best).to_have_text("einundzwanzigtausendsechs 98.5 %")
+        assert live.locator("svg line").count() > 5
+        text = live.get_by_label("Number in words")
+        text.fill("")
+        text.press_sequentially("Ninety-Nine  thousand and one")
+        expect(best).to_contain_text("neunundneunzigtausendeins ")
+        live.get_by_label("Example", exact=True).select_option("twenty-one")
+        expect(live.locator(".live-warning")).to_have_text(
+            "Step by step is wrong. It should be: einundzwanzig. Beam search found it."
+        )
+        live.get_by_role("button", name="Swap languages").click()
+        expect(text).to_have_value("einundzwanzig")
+        fold = live.get_by_text("The weights as a table")
+        fold.focus()
+        fold.press("Enter")
+        sums = live.locator("details tbody tr").evaluate_all(
+            "rows => rows.map(r => [...r.cells].slice(1).reduce((s, c) => s + +c.textContent, 0))"
+        )
+        assert sums
+        assert all(abs(total - 1) < 0.06 for total in sums)
+
+
+def test_the_translator_survives_what_is_typed(browser: Browser, base: str) -> None:
+    with figure(browser, base, "translator") as (page, live):
+        text = live.get_by_label("Number in words")
+        for words in [*HOSTILE, "fünf", "one " * 60]:
+            text.fill("")
+            page.keyboard.insert_text(words)
+            expect(live.get_by_role("alert")).to_contain_text(re.compile("number in words"))
+            assert len(text.input_value()) <= 200
+        assert page.evaluate("document.querySelector('.live img') === null")
+        text.fill("one " * 50)  # nonsense, but made of pieces: it answers something
+        said(live)
+        text.fill("one thousand")
+        expect(live.locator("ol li").first).to_be_visible()
+        assert live.get_by_role("alert").inner_text() == ""
 
 
 def test_figures_are_touched_at_360_pixels(browser: Browser, base: str) -> None:

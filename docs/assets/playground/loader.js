@@ -7,9 +7,19 @@
 (() => {
   const script = /** @type {HTMLScriptElement} */ (document.currentScript);
   const base = new URL(".", script.src);
+  const ENGINE = ["kernel.js", "weights.js", "layers.js", "blocks.js", "model.js"];
   /** @type {Record<string, string[]>} scripts of each figure, in order */
   const NEEDS = {
     calculator: ["attention.js", "ui.js", "calculator.js"],
+    masks: ["ui.js", "mask-rules.js", "masks.js"],
+    translator: [
+      ...ENGINE,
+      "ui.js",
+      "numbers.js",
+      "search.js",
+      "models/number-words-transformer.js",
+      "translator.js",
+    ],
   };
 
   /** @type {Map<string, Promise<void>>} */

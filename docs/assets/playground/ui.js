@@ -201,15 +201,14 @@ const LiveUI = (() => {
    * @param {(index: number) => void} changed
    */
   function select(name, choices, changed) {
-    const input = h(
-      "select",
-      { onchange: () => changed(input.selectedIndex) },
-      ...choices.map((choice) => h("option", {}, choice)),
-    );
+    const id = unique();
+    const options = choices.map((choice) => h("option", {}, choice));
+    const input = h("select", { id, onchange: () => changed(input.selectedIndex) }, ...options);
     const set = (/** @type {number} */ index) => {
       input.selectedIndex = index;
     };
-    return { element: h("label", {}, name, input), set };
+    const label = h("label", { for: id }, name);
+    return { element: h("span", { class: "live-field" }, label, input), set };
   }
 
   /**
