@@ -105,6 +105,9 @@ def stacked_sinusoids(n_positions: int, d_model: int) -> Float[Tensor, "S D"]:
     Returns:
         `(S, D)`.
 
+    Raises:
+        ValueError: The width is odd or below 4.
+
     Source:
         The published weights of Radford et al., ICML 2023, arXiv:2212.04356, whose section 2.2
         only says "sinusoidal".
@@ -113,6 +116,8 @@ def stacked_sinusoids(n_positions: int, d_model: int) -> Float[Tensor, "S D"]:
         >>> stacked_sinusoids(2, 4)[0]
         tensor([0., 0., 1., 1.])
     """
+    if d_model < 4 or d_model % 2:
+        raise ValueError(f"d_model: expected an even number from 4; got {d_model}")
     half = d_model // 2
     steps = torch.exp(torch.arange(half) * (-math.log(10_000) / (half - 1)))
     angles = torch.arange(n_positions)[:, None] * steps
@@ -240,7 +245,10 @@ class Whisper(nn.Module):
         return self.decode(text, self.encode(spectrogram))
 
     def encode(self, spectrogram: Float[Tensor, "B M frames"]) -> Float[Tensor, "B S D"]:
-        """The memory, `(B, S, D)`, of a spectrogram `(B, M, frames)`."""
+        """The memory, `(B, S, D)`, of a spectrogram `(B, M, frames)`.
+
+        The published weights know whole windows of 30 seconds: fill the waveform up with zeros.
+        """
         return self.encoder(self.dropout(self.stem(spectrogram)))  # type: ignore[no-any-return]
 
     def decode(

@@ -215,6 +215,16 @@ def test_round_trip_is_exact(make: Callable[[], nn.Module], tmp_path: Path) -> N
     assert all(torch.equal(loaded[key], x) for key, x in ours.state_dict().items())
 
 
+def test_a_model_without_a_head_is_read_by_theirs(tmp_path: Path) -> None:
+    ours = AST(ASTConfig(16, 24, 8, 4, 5, n_classes=0, d_model=32, n_heads=4, d_ff=48, n_layers=2))
+    folder = save_hugging_face(ours.eval(), tmp_path)
+    theirs = transformers.ASTModel.from_pretrained(folder, local_files_only=True).eval()
+    x = torch.randn(2, 24, 16)
+    assert (theirs(x).last_hidden_state - ours.encode(x)).abs().max() < 2e-5
+    assert (theirs(x).pooler_output - ours(x)).abs().max() < 2e-5
+    assert load_hugging_face(folder).config == ours.config
+
+
 def test_sizes_at_the_published_configurations() -> None:
     """Counted by their code at the settings of whisper-tiny and of AudioSet's AST."""
     tiny_sizes = {

@@ -315,3 +315,16 @@ def test_round_trip_is_exact(make: Callable[[], nn.Module], tmp_path: Path) -> N
     theirs.save_pretrained(tmp_path / "theirs")
     loaded = load_hugging_face(tmp_path / "theirs").state_dict()
     assert all(torch.equal(loaded[key], x) for key, x in ours.state_dict().items())
+
+
+def test_a_model_without_a_head_is_read_by_theirs(tmp_path: Path) -> None:
+    ours = ViT(ViTConfig(8, 4, n_classes=0, d_model=32, n_heads=4, d_ff=48, n_layers=2)).eval()
+    folder = save_hugging_face(ours, tmp_path)
+    theirs = transformers.ViTModel.from_pretrained(
+        folder, local_files_only=True, add_pooling_layer=False
+    ).eval()
+    x = torch.randn(2, 3, 8, 8)
+    assert (theirs(x).last_hidden_state - ours.encode(x)).abs().max() < 2e-5
+    again = load_hugging_face(folder)
+    assert again.config == ours.config
+    assert torch.equal(again(x), ours(x))

@@ -72,6 +72,12 @@ def test_sinusoids_are_the_2017_ones_in_another_order_and_pace() -> None:
     assert (reference[1:, 6] > table[1:, 3]).all()
 
 
+def test_sinusoids_want_an_even_width() -> None:
+    for width in (2, 5):
+        with pytest.raises(ValueError, match="d_model: expected an even number from 4"):
+            stacked_sinusoids(3, width)
+
+
 def test_the_stem_halves_time() -> None:
     stem = SpeechStem(8, 16, 10)
     assert stem(torch.randn(1, 8, 20)).shape == (1, 10, 16)
