@@ -7,6 +7,7 @@ import math
 import warnings
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
@@ -18,7 +19,9 @@ from attention_guide.functional import (
     attention,
     blocked_attention,
     convert_rope_weight,
+    filter_bank_energies,
     global_local_mask,
+    mel_filters,
     merge_partials,
     min_p,
     ntk_base,
@@ -210,3 +213,14 @@ def test_a_factor_below_one_shortens() -> None:
     assert ntk_base(100.0, 0.5, 4) == 100.0 * 0.5**2
     assert yarn_attention_factor(0.5) == 1.0
     assert yarn_attention_factor(math.e) == pytest.approx(1.1)
+
+
+def test_a_frame_is_centred_sharpened_and_windowed_evenly() -> None:
+    frame = torch.randn(400, dtype=torch.float64).numpy()
+    centred = frame - frame.mean()
+    sharp = centred - 0.97 * np.concatenate([centred[:1], centred[:-1]])
+    power = np.abs(np.fft.rfft(sharp * np.hanning(400), 512)) ** 2  # zero at both ends
+    filters = mel_filters(40, 512, 16_000, lowest=20.0, scale="kaldi", dtype=torch.float64)
+    wanted = np.log(filters.numpy() @ power)
+    got = filter_bank_energies(torch.from_numpy(frame), n_mels=40)
+    assert np.allclose(got[0].numpy(), wanted, atol=1e-9)

@@ -1,0 +1,39 @@
+"""Edges that a one-character mistake would move: found by `python -m benchmarks mutation`."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import Tensor
+
+from attention_guide.layers import BahdanauDecoder, LuongDecoder
+
+
+class Watcher:
+    """Keeps what a layer shows to its recorder, and lets it pass."""
+
+    def __init__(self) -> None:
+        self.seen: list[tuple[Tensor, bool]] = []
+
+    def add(
+        self, weights: Tensor, *, resumed: bool = False, positions: Tensor | None = None
+    ) -> Tensor:
+        self.seen.append((weights, resumed))
+        return weights
+
+
+@pytest.mark.parametrize("make", [BahdanauDecoder, LuongDecoder])
+@pytest.mark.parametrize("resumed", [False, True])
+def test_a_recurrent_decoder_shows_one_map_and_goes_on_with_it(
+    make: type[BahdanauDecoder | LuongDecoder], resumed: bool
+) -> None:
+    decoder = make(4, 6, 5)
+    inputs, memory = torch.randn(2, 3, 4), torch.randn(2, 7, 5)
+    wanted, _ = decoder(inputs, memory)
+    decoder.recorder = watcher = Watcher()
+    got, _ = decoder(inputs, memory, resumed=resumed)
+    assert torch.equal(got, wanted)
+    assert [flag for _, flag in watcher.seen] == [resumed, True, True]
+    for weights, _ in watcher.seen:
+        assert weights.shape == (2, 1, 1, 7)
+        assert torch.allclose(weights.sum(-1), torch.ones(2, 1, 1))
