@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import importlib
 import json
-import os
 import pkgutil
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
@@ -21,11 +20,9 @@ import torch
 from torch import Tensor, nn
 
 from attention_guide.checkpoints.files import write_atomically
+from attention_guide.checkpoints.folders import find_folder, read_weights
 from attention_guide.checkpoints.rename import AnyRule, expected_state, to_ours, to_theirs
 
-PICKLES: Final = (".bin", ".pt", ".pth", ".ckpt", ".pkl", ".pickle", ".h5", ".msgpack")
-WEIGHTS_VARIABLE: Final = "ATTENTION_GUIDE_WEIGHTS"
-FILES: Final = ["*.json", "*.txt", "*.safetensors"]
 _FAMILIES: Final[dict[str, Family]] = {}
 
 
@@ -205,71 +202,6 @@ def load_hugging_face(source: str | Path, *, dtype: torch.dtype | None = None) -
     return from_hugging_face(config, read_weights(folder), dtype=dtype)
 
 
-def find_folder(source: str | Path) -> Path:
-    """The folder that a source means: itself, one under `ATTENTION_GUIDE_WEIGHTS`, or the hub's.
-
-    Args:
-        source: A folder, or a name on the hub.
-
-    Returns:
-        A folder with a `config.json`.
-
-    Raises:
-        FileNotFoundError: There is no such folder, and no hub in reach.
-        ValueError: The source is a pickle.
-
-    Examples:
-        >>> find_folder("model.bin")
-        Traceback (most recent call last):
-            ...
-        ValueError: model.bin: a pickle runs code when it is read...
-    """
-    name = str(source)
-    _refuse_pickle(name)
-    shelf = os.environ.get(WEIGHTS_VARIABLE)
-    candidates = [Path(source)] + ([Path(shelf) / name] if shelf else [])
-    for folder in candidates:
-        if (folder / "config.json").is_file():
-            return folder
-    if Path(source).is_dir() or not 1 <= len(Path(name).parts) <= 2 or Path(name).is_absolute():
-        raise FileNotFoundError(f"{name}: expected a folder with config.json and model.safetensors")
-    return _from_hub(name)
-
-
-def read_weights(folder: Path) -> dict[str, Tensor]:
-    """Every tensor of a folder's safetensors, sharded or not.
-
-    Args:
-        folder: The folder.
-
-    Returns:
-        Name to tensor.
-
-    Raises:
-        FileNotFoundError: It has no weights, or a shard is missing.
-        ValueError: It has pickles only, or the index names a file outside the folder.
-    """
-    index = folder / "model.safetensors.index.json"
-    if index.is_file():
-        places = json.loads(index.read_bytes())["weight_map"]
-        shards = sorted(set(places.values()))
-        if outside := [shard for shard in shards if Path(shard).name != shard]:
-            raise ValueError(f"{index}: expected names of files beside it; got {outside}")
-    elif (folder / "model.safetensors").is_file():
-        shards = ["model.safetensors"]
-    else:
-        for file in sorted(folder.iterdir()):
-            _refuse_pickle(str(file))
-        raise FileNotFoundError(f"{folder}: expected model.safetensors; there is none")
-    if missing := [shard for shard in shards if not (folder / shard).is_file()]:
-        raise FileNotFoundError(f"{folder}: expected {missing} as the index names them")
-    state: dict[str, Tensor] = {}
-    for shard in shards:
-        # Read in Python, so that whoever watches which files a program opens sees this one.
-        state |= safetensors.torch.load((folder / shard).read_bytes())
-    return state
-
-
 def expect(config: Mapping[str, Any], name: str, *allowed: Any) -> Any:
     """Demand a setting of theirs that our model has; a missing one counts as the first allowed.
 
@@ -324,29 +256,3 @@ def _dtype(state: Mapping[str, Tensor]) -> torch.dtype:
         found = ", ".join(f"{n} of {dtype}" for dtype, n in counts.items())
         raise ValueError(f"state: expected one dtype; got {found}: say which by dtype=")
     return next(iter(counts))
-
-
-def _refuse_pickle(name: str) -> None:
-    if name.endswith(PICKLES):
-        raise ValueError(
-            f"{name}: a pickle runs code when it is read, and other formats aren't read here; "
-            "expected safetensors, which only holds numbers"
-        )
-
-
-def _from_hub(name: str) -> Path:
-    try:
-        hub = importlib.import_module("huggingface_hub")
-    except ImportError as error:
-        raise FileNotFoundError(
-            f"{name}: no such folder, and huggingface_hub, which fetches from the hub, isn't "
-            f'installed (pip install "attention-guide[hub]"); or set {WEIGHTS_VARIABLE} to a '
-            f"folder that holds {name}"
-        ) from error
-    try:
-        return Path(hub.snapshot_download(name, allow_patterns=FILES))
-    except Exception as error:
-        raise FileNotFoundError(
-            f"{name}: no such folder, and the hub didn't give it ({type(error).__name__}); "
-            f"set {WEIGHTS_VARIABLE} to a folder that holds {name}"
-        ) from error

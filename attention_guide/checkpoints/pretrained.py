@@ -14,12 +14,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from attention_guide.checkpoints.hugging_face import (
-    WEIGHTS_VARIABLE,
-    find_folder,
-    from_hugging_face,
-    read_weights,
-)
+from attention_guide.checkpoints.folders import WEIGHTS_VARIABLE, find_folder, read_weights
+from attention_guide.checkpoints.hugging_face import from_hugging_face
 from attention_guide.models.bert import Bert, BertClassifier, BertForMaskedWords
 from attention_guide.text.wordpiece import WordPiece
 
