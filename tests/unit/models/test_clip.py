@@ -102,6 +102,18 @@ def test_quick_gelu_is_near_gelu() -> None:
     assert 0.02 < (quick_gelu(x) - F.gelu(x)).abs().max() < 0.021
 
 
+def test_vit_b_32_has_its_published_size() -> None:
+    with torch.device("meta"):
+        model = CLIP(CLIPConfig())
+    sizes = {"image": 0, "text": 0}
+    for name, parameter in model.named_parameters():
+        if name != "log_scale":
+            sizes[name.split("_")[0]] += parameter.numel()
+    # OpenCLIP's docs/model_profile.csv: 151.28 millions in ViT-B-32, 87.85 and 63.43 of a tower.
+    assert {name: round(n / 1e6, 2) for name, n in sizes.items()} == {"image": 87.85, "text": 63.43}
+    assert round((sum(sizes.values()) + 1) / 1e6, 2) == 151.28
+
+
 def test_one_config_of_at_most_fifteen_fields() -> None:
     assert len(fields(CLIPConfig)) <= 15
     for change, message in [
