@@ -62,6 +62,13 @@ def read_weights(folder: Path) -> dict[str, Tensor]:
     Raises:
         FileNotFoundError: It has no weights, or a shard is missing.
         ValueError: It has pickles only, or the index names a file outside the folder.
+
+    Examples:
+        >>> import tempfile, torch
+        >>> folder = Path(tempfile.mkdtemp())
+        >>> safetensors.torch.save_file({"w": torch.zeros(2)}, folder / "model.safetensors")
+        >>> read_weights(folder)
+        {'w': tensor([0., 0.])}
     """
     index = folder / "model.safetensors.index.json"
     if index.is_file():

@@ -153,6 +153,13 @@ def rename_state(model: nn.Module, state: Mapping[str, Tensor]) -> dict[str, Ten
 
     Raises:
         ValueError: Names, sizes or dtypes don't fit; the message lists all of them.
+
+    Examples:
+        >>> from attention_guide.models import GPT2, GPT2Config
+        >>> model = GPT2(GPT2Config(7, d_model=8, n_heads=2, n_layers=1))
+        >>> theirs = to_hugging_face(model)[1]
+        >>> "blocks.0.self_attention.k_proj.weight" in rename_state(model, theirs)
+        True
     """
     family = _owner(model)
     state = _with_prefix(family.tidy(dict(state)), family.prefix)
@@ -171,6 +178,14 @@ def save_hugging_face(model: nn.Module, folder: str | Path) -> Path:
 
     Raises:
         ValueError: As `to_hugging_face` has it.
+
+    Examples:
+        >>> import tempfile
+        >>> from attention_guide.models import GPT2, GPT2Config
+        >>> model = GPT2(GPT2Config(7, d_model=8, n_heads=2, n_layers=1))
+        >>> folder = save_hugging_face(model, tempfile.mkdtemp())
+        >>> sorted(file.name for file in folder.iterdir())
+        ['config.json', 'model.safetensors']
     """
     config, state = to_hugging_face(model)
     dtype = str(_dtype(state)).removeprefix("torch.")
@@ -196,6 +211,14 @@ def load_hugging_face(source: str | Path, *, dtype: torch.dtype | None = None) -
     Raises:
         FileNotFoundError: There is no such folder, and no hub in reach.
         ValueError: Weights as a pickle only, or as `from_hugging_face` has it.
+
+    Examples:
+        >>> import tempfile
+        >>> from attention_guide.models import GPT2, GPT2Config
+        >>> model = GPT2(GPT2Config(7, d_model=8, n_heads=2, n_layers=1))
+        >>> again = load_hugging_face(save_hugging_face(model, tempfile.mkdtemp()))
+        >>> torch.equal(again.norm.weight, model.norm.weight)
+        True
     """
     folder = find_folder(source)
     config = json.loads((folder / "config.json").read_bytes())

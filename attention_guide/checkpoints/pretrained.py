@@ -71,7 +71,8 @@ class Pretrained:
             raise TypeError(f"model: expected a Bert with a tokenizer; got {type(self.model)}")
         if not texts:
             raise ValueError("texts: expected at least one")
-        ids = torch.tensor(self.tokenizer.batch(texts, max_len=max_len))
+        rows = self.tokenizer.batch(texts, max_len=max_len)
+        ids = torch.tensor(rows, device=self.model.embedding.weight.device)
         x = self.model(ids)
         real = (ids != self.tokenizer.pad_id)[..., None].to(x.dtype)
         mean = (x * real).sum(dim=1) / real.sum(dim=1)

@@ -139,6 +139,17 @@ def test_the_tokenizer_of_a_folder_without_vocab_txt(minilm: Pretrained, tmp_pat
     assert WordPiece.from_folder(tmp_path).tokens == minilm.tokenizer.tokens
 
 
+def test_the_folder_of_the_variable_comes_before_the_laid_one(
+    minilm: Pretrained, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "sentence-transformers").mkdir()
+    (tmp_path / MINILM).symlink_to(minilm.folder)
+    monkeypatch.setenv("ATTENTION_GUIDE_WEIGHTS", str(tmp_path))
+    found = load(MINILM)
+    assert found.folder == tmp_path / MINILM
+    assert torch.equal(found.embed(SENTENCES[:1]), minilm.embed(SENTENCES[:1]))
+
+
 def test_weights_that_were_altered_are_refused(
     minilm: Pretrained, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -151,3 +162,5 @@ def test_weights_that_were_altered_are_refused(
     assert torch.equal(again.embed(SENTENCES[:1]), minilm.embed(SENTENCES[:1]))
     with pytest.raises(ValueError, match="expected sha256 00"):
         load(folder, sha256="00")
+    with pytest.raises(ValueError, match="texts: expected at least one"):
+        again.embed([])
