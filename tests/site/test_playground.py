@@ -18,7 +18,7 @@ from book.playground import FOLDER
 from tests.playground.reference import write_references
 from tests.site.browser import AXE, SCREENSHOTS, WCAG, Visit, context
 
-FIGURES = ["calculator", "masks", "translator"]
+FIGURES = ["calculator", "masks", "translator", "positions"]
 ENGINE = ["kernel.js", "weights.js", "layers.js", "blocks.js", "model.js"]
 HOSTILE = [
     "x" * 10_000, "👩‍👩‍👧‍👦🇩🇪", "مرحبا بالعالم", "<img src=x onerror=alert(1)>",
@@ -128,7 +128,13 @@ def _french(live: Locator) -> None:
     live.get_by_label("Head", exact=True).select_option("3")
 
 
-CHANGE = {"calculator": _mask_two, "masks": _window, "translator": _french}
+def _far(live: Locator) -> None:
+    live.get_by_label("Distances up to").select_option("512")
+    live.get_by_role("slider", name="Distance").fill("500")
+    live.get_by_role("slider", name="Pairs").fill("3")
+
+
+CHANGE = {"calculator": _mask_two, "masks": _window, "translator": _french, "positions": _far}
 
 
 def said(live: Locator) -> str:
@@ -238,6 +244,31 @@ def test_the_mask_builder_follows_its_rules(browser: Browser, base: str) -> None
         warning = live.locator(".live-warning")
         expect(warning).to_contain_text("see only its future: is its polarity right?")
         expect(warning).to_contain_text("Queries that may attend nowhere: 8.")
+
+
+def test_positions_follow_the_slider_and_the_drag(browser: Browser, base: str) -> None:
+    with figure(browser, base, "positions") as (page, live):
+
+        def values() -> list[str]:
+            return live.locator("tbody tr td:nth-child(2)").all_inner_texts()
+
+        assert values() == ["0.00", "0.81", "0.81", "−1.5", "6"]
+        slider = live.get_by_role("slider", name="Distance")
+        slider.focus()
+        slider.press("ArrowRight")
+        assert values()[3:] == ["−1.8", "7"]  # −1.75 and the next bucket
+        chart = live.locator(".live-chart svg").nth(3)
+        chart.scroll_into_view_if_needed()
+        box = chart.bounding_box()
+        assert box is not None
+        page.mouse.move(box["x"] + box["width"] * 0.5, box["y"] + 20)
+        page.mouse.down()
+        page.mouse.move(box["x"] + box["width"] * 0.975, box["y"] + 20, steps=3)
+        page.mouse.up()
+        assert slider.input_value() == "128"
+        assert values()[3:] == ["−32.0", "31"]
+        live.get_by_role("slider", name="Pairs").fill("0")
+        assert values()[2] == "1.00"
 
 
 def test_the_translator_translates_and_errs_as_its_model_does(browser: Browser, base: str) -> None:

@@ -12,6 +12,7 @@
   const NEEDS = {
     calculator: ["attention.js", "ui.js", "calculator.js"],
     masks: ["ui.js", "mask-rules.js", "masks.js"],
+    positions: ["kernel.js", "layers.js", "ui.js", "position-rules.js", "positions.js"],
     translator: [
       ...ENGINE,
       "ui.js",
