@@ -224,3 +224,21 @@ def test_a_frame_is_centred_sharpened_and_windowed_evenly() -> None:
     wanted = np.log(filters.numpy() @ power)
     got = filter_bank_energies(torch.from_numpy(frame), n_mels=40)
     assert np.allclose(got[0].numpy(), wanted, atol=1e-9)
+
+
+def test_slaney_s_scale_goes_there_and_back() -> None:
+    """Straight up to 1000 Hz at mel 15; from there a factor of 6.4 in 27 mels."""
+    module = importlib.import_module("attention_guide.functional.spectrogram")
+    hertz = torch.tensor([0.0, 200.0, 1000.0, 6400.0, 7999.0], dtype=torch.float64)
+    mels = module._to_mel(hertz, "slaney")
+    assert mels[:4].tolist() == pytest.approx([0.0, 3.0, 15.0, 42.0])
+    assert torch.allclose(module._slaney_to_hertz(mels), hertz)
+
+
+@pytest.mark.parametrize("frame", [400, 512])
+def test_a_frame_is_padded_to_a_power_of_two(frame: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    lengths = []
+    inner = torch.fft.rfft
+    monkeypatch.setattr(torch.fft, "rfft", lambda x: lengths.append(x.shape[-1]) or inner(x))
+    filter_bank_energies(torch.randn(800), frame=frame)
+    assert lengths == [512]
