@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from attention_guide.layers import BahdanauDecoder, LuongDecoder
+from attention_guide.layers import BahdanauDecoder, LatentAttention, LuongDecoder, PatchEmbedding
 
 
 class Watcher:
@@ -37,3 +37,17 @@ def test_a_recurrent_decoder_shows_one_map_and_goes_on_with_it(
     for weights, _ in watcher.seen:
         assert weights.shape == (2, 1, 1, 7)
         assert torch.allclose(weights.sum(-1), torch.ones(2, 1, 1))
+
+
+def test_the_smallest_image_is_one_patch() -> None:
+    embed = PatchEmbedding(6, patch_size=4)
+    assert embed(torch.randn(2, 3, 4, 4)).shape[1] == 1
+    assert embed(torch.randn(2, 3, 8, 4)).shape[1] == 2
+    assert embed(torch.randn(2, 3, 4, 8)).shape[1] == 2
+
+
+def test_heads_of_latent_attention_share_the_width_or_have_their_own() -> None:
+    with pytest.raises(ValueError, match="n_heads: expected a divisor of d_model = 30; got 4"):
+        LatentAttention(30, 4, d_latent=12, d_rope=4)
+    layer = LatentAttention(30, 4, d_latent=12, d_rope=4, d_head=8)
+    assert layer(torch.randn(2, 3, 30)).shape == (2, 3, 30)
