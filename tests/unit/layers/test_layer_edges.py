@@ -2,11 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
+
 import pytest
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
-from attention_guide.layers import BahdanauDecoder, LatentAttention, LuongDecoder, PatchEmbedding
+from attention_guide.layers import (
+    BahdanauDecoder,
+    EncoderBlock,
+    FeedForward,
+    GatedFeedForward,
+    LatentAttention,
+    LuongDecoder,
+    MultiHeadAttention,
+    ParallelBlock,
+    PatchEmbedding,
+    PreNorm,
+)
 
 
 class Watcher:
@@ -51,3 +65,28 @@ def test_heads_of_latent_attention_share_the_width_or_have_their_own() -> None:
         LatentAttention(30, 4, d_latent=12, d_rope=4)
     layer = LatentAttention(30, 4, d_latent=12, d_rope=4, d_head=8)
     assert layer(torch.randn(2, 3, 30)).shape == (2, 3, 30)
+
+
+DROPPING: dict[str, Callable[[float], nn.Module]] = {
+    "multi-head": lambda p: MultiHeadAttention(16, 4, dropout=p),
+    "latent": lambda p: LatentAttention(16, 4, d_latent=12, d_rope=4, dropout=p),
+    "feed-forward": lambda p: FeedForward(16, 32, dropout=p),
+    "gated": lambda p: GatedFeedForward(16, 32, dropout=p),
+    "block": lambda p: EncoderBlock(
+        MultiHeadAttention(16, 4), FeedForward(16, 32), 16, residual=partial(PreNorm, dropout=p)
+    ),
+    "parallel": lambda p: ParallelBlock(
+        MultiHeadAttention(16, 4), FeedForward(16, 32), 16, dropout=p
+    ),
+}
+
+
+@pytest.mark.parametrize("name", DROPPING)
+def test_dropout_drops_in_training_and_then_only(name: str) -> None:
+    x = torch.randn(2, 5, 16)
+    layer, without = DROPPING[name](0.5), DROPPING[name](0.0)
+    without.load_state_dict(layer.state_dict())
+    layer.train()
+    assert not torch.equal(layer(x), layer(x))
+    assert torch.equal(without.train()(x), without(x))
+    assert torch.allclose(layer.eval()(x), without(x), atol=1e-6)
