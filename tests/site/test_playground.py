@@ -70,9 +70,11 @@ _AXE = """async options => (await axe.run(document.querySelector(".live"), optio
 
 @pytest.mark.parametrize("name", FIGURES)
 def test_the_question_comes_first(browser: Browser, base: str, name: str) -> None:
-    with figure(browser, base, name, guess=False) as (_, live):
+    with figure(browser, base, name, guess=False) as (page, live):
         body = live.locator(".live-body")
         expect(body).to_be_hidden()
+        # The still figure would give the answer away.
+        expect(page.locator(f"[data-live={name}] figure")).to_be_hidden()
         choices = live.get_by_role("radio")
         choices.first.focus()
         choices.first.press("Space")
