@@ -1,7 +1,8 @@
 """How many small mistakes in `functional/` and `layers/` the fast tests notice.
 
 Needs cosmic-ray: `pip install 'attention-guide[mutation]'`. On request only, and on Linux or
-macOS: `python -m benchmarks mutation [COUNT]`. It can be interrupted; the next run goes on.
+macOS: `python -m benchmarks mutation`, or `python -m benchmarks.mutation COUNT SECONDS` for another
+sample or part of one. It can be interrupted; the next run goes on.
 """
 
 from __future__ import annotations
@@ -208,7 +209,12 @@ def _demand_that_the_file_itself_passes(path: Path, source: str, progress: Progr
 
 
 def main(count: int = COUNT, budget: float = float("inf")) -> None:
-    """Try a seeded sample; write what survived and the share that was killed."""
+    """Try a seeded sample; write what survived and how many were killed.
+
+    Args:
+        count: How many mutants at least.
+        budget: Seconds after which no further mutant is tried in this run.
+    """
     _preload()
     sources, progress, started = _sources(), Progress(), time.monotonic()
     drawn = draw(sources, count, SEED)
@@ -237,11 +243,11 @@ def main(count: int = COUNT, budget: float = float("inf")) -> None:
     share = 1 - len(rows) / max(total, 1)
     print(f"{total - len(rows)} of {total} killed, {share:.1%}; {explained} survivors explained")
     if left:
-        print(f"{left} are left for the next run; nothing is written")
-        return
+        print(f"{left} are left for the next run")
     from benchmarks._results import write
 
-    write("mutation", rows, "cosmic-ray", seed=SEED, tried=dict(tried), killed=total - len(rows))
+    facts = {"seed": SEED, "tried": dict(tried), "killed": total - len(rows), "left": left}
+    write("mutation", rows, "cosmic-ray", **facts)
 
 
 if __name__ == "__main__":

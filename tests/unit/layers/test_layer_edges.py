@@ -15,11 +15,13 @@ from attention_guide.layers import (
     FeedForward,
     GatedFeedForward,
     LatentAttention,
+    LatentCache,
     LuongDecoder,
     MultiHeadAttention,
     ParallelBlock,
     PatchEmbedding,
     PreNorm,
+    SlidingCache,
 )
 
 
@@ -90,3 +92,32 @@ def test_dropout_drops_in_training_and_then_only(name: str) -> None:
     assert not torch.equal(layer(x), layer(x))
     assert torch.equal(without.train()(x), without(x))
     assert torch.allclose(layer.eval()(x), without(x), atol=1e-6)
+
+
+def test_latent_attention_expands_its_keys_only_without_a_cache() -> None:
+    layer = LatentAttention(16, 4, d_latent=12, d_rope=4).eval()
+    expanded: list[int] = []
+    layer.k_proj.register_forward_hook(lambda _, args, out: expanded.append(args[0].shape[1]))
+    x = torch.randn(1, 3, 16)
+    layer.recorder = watcher = Watcher()
+    with torch.no_grad():
+        layer(x)
+        assert expanded == [3]
+        cache = LatentCache(8)
+        layer(x[:, :2], causal=True, cache=cache)
+        layer(x[:, 2:], causal=True, cache=cache)
+        assert expanded == [3]
+        layer(x, absorb=True)
+        assert expanded == [3]
+    assert [resumed for _, resumed in watcher.seen] == [False, False, True, False]
+
+
+def test_a_sliding_cache_may_keep_nothing_or_only_the_first() -> None:
+    for n_sinks, kept in ((0, [3]), (1, [0, 3])):
+        cache = SlidingCache(0, n_sinks=n_sinks)
+        for _ in range(4):
+            cache.update(torch.ones(1, 1, 1, 2), torch.ones(1, 1, 1, 2))
+        assert cache.positions().tolist() == kept
+    for left, n_sinks in ((-1, 0), (0, -1)):
+        with pytest.raises(ValueError, match="at least 0"):
+            SlidingCache(left, n_sinks=n_sinks)
