@@ -187,11 +187,16 @@
         return m.extend(tokens, { last: true });
       };
       const tokens = { start: bos_id, end: eos_id, pad: pad_id, most: max_len - 1 };
-      const greedy = LiveSearch.greedy(step, tokens);
+      // One token more at every step: the cache has the others.
+      const next = (/** @type {number[]} */ tokens) => {
+        m.truncate(tokens.length - 1);
+        return m.extend(tokens.slice(-1), { last: true });
+      };
+      const greedy = LiveSearch.greedy(next, tokens);
       const steps = LiveSearch.beams(step, WIDTH, tokens);
       let rested = performance.now();
-      for (let next = steps.next(); ; next = steps.next()) {
-        if (next.done) return { greedy, found: next.value };
+      for (let turn = steps.next(); ; turn = steps.next()) {
+        if (turn.done) return { greedy, found: turn.value };
         if (performance.now() - rested < 12) continue;
         await new Promise((resolve) => setTimeout(resolve));
         if (stale()) return null;
