@@ -132,7 +132,8 @@ def survives(path: Path, code: str, stages: Sequence[int] = (1, 2)) -> bool:
 class Progress:
     """Verdicts on disk, a line each: what was found out is not found out again.
 
-    A kill stays one while the source is the same; a survivor is tried again when a test changed.
+    A kill stays one while the source is the same; a survivor is tried again when a test changed,
+    but for those that are explained: no test can kill them.
     """
 
     def __init__(self) -> None:
@@ -145,9 +146,11 @@ class Progress:
                     entry = json.loads(line)
                     self.lines[entry["key"]] = entry
 
-    def verdict(self, key: str) -> bool | None:
+    def verdict(self, key: str, explained: bool = False) -> bool | None:
         entry = self.lines.get(key)
-        if entry is None or (entry["survived"] and entry["tests"] != self.tests):
+        if entry is None:
+            return None
+        if entry["survived"] and entry["tests"] != self.tests and not explained:
             return None
         return bool(entry["survived"])
 
@@ -222,20 +225,21 @@ def main(count: int = COUNT, budget: float = float("inf")) -> None:
     rows, left = [], 0
     for path, sample in drawn.items():
         name = path.relative_to(ROOT).as_posix()
-        _demand_that_the_file_itself_passes(path, sources[path], progress)
         for mutant in sample:
             key = _key(path, sources[path], mutant)
-            survived = progress.verdict(key)
+            code = mutated(sources[path], mutant)
+            row = _row(path, sources[path], code, mutant)
+            survived = progress.verdict(key, explained=row["why"] is not None)
             if survived is None and time.monotonic() - started > budget:
                 left += 1
                 continue
-            code = mutated(sources[path], mutant)
             if survived is None:
+                _demand_that_the_file_itself_passes(path, sources[path], progress)
                 survived = survives(path, code)
                 progress.keep(key, survived)
             tried[name] += 1
             if survived:
-                rows.append(_row(path, sources[path], code, mutant))
+                rows.append(row)
         alive = sum(row["file"] == name for row in rows)
         print(f"{name:44} {tried[name] - alive:4} of {tried[name]:4} killed", flush=True)
     total = sum(tried.values())

@@ -23,6 +23,7 @@ from attention_guide.layers import (
     PreNorm,
     SlidingCache,
 )
+from attention_guide.layers.heads import attend_or_record
 
 
 class Watcher:
@@ -121,3 +122,11 @@ def test_a_sliding_cache_may_keep_nothing_or_only_the_first() -> None:
     for left, n_sinks in ((-1, 0), (0, -1)):
         with pytest.raises(ValueError, match="at least 0"):
             SlidingCache(left, n_sinks=n_sinks)
+
+
+def test_a_recorder_is_told_of_a_new_text_unless_it_goes_on() -> None:
+    watcher = Watcher()
+    q, k, v = torch.randn(3, 1, 2, 4, 8)
+    attend_or_record(watcher, q, k, v)
+    attend_or_record(watcher, q, k, v, resumed=True)
+    assert [resumed for _, resumed in watcher.seen] == [False, True]
