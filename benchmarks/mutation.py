@@ -54,6 +54,7 @@ FIRST = {
     "functional/search": "functional/test_decoding functional/test_errors",
     "functional/speculative": "functional/test_decoding functional/test_errors",
     "functional/tiled": "functional/test_online functional/test_attention",
+    "layers/_check": "layers/test_norm_feedforward layers/test_attention_layer",
     "layers/attention": "layers/test_attention_layer layers/test_cache",
     "layers/block": "layers/test_block layers/test_norm_feedforward",
     "layers/cache": "layers/test_cache layers/test_attention_layer",

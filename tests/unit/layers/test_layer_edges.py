@@ -7,6 +7,7 @@ from functools import partial
 
 import pytest
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from attention_guide.layers import (
@@ -14,14 +15,19 @@ from attention_guide.layers import (
     EncoderBlock,
     FeedForward,
     GatedFeedForward,
+    GridPositions,
     LatentAttention,
     LatentCache,
+    LayerNorm,
     LuongDecoder,
     MultiHeadAttention,
     ParallelBlock,
     PatchEmbedding,
     PreNorm,
+    RMSNorm,
     SlidingCache,
+    layer_norm,
+    rms_norm,
 )
 from attention_guide.layers.heads import attend_or_record
 
@@ -130,3 +136,27 @@ def test_a_recorder_is_told_of_a_new_text_unless_it_goes_on() -> None:
     attend_or_record(watcher, q, k, v)
     attend_or_record(watcher, q, k, v, resumed=True)
     assert [resumed for _, resumed in watcher.seen] == [False, True]
+
+
+@pytest.mark.parametrize("shape", [(3, 3, 8), (1, 2, 3, 8, 8), (2, 1, 8, 8), (3, 8)])
+def test_an_image_has_four_axes_and_its_channels(shape: tuple[int, ...]) -> None:
+    with pytest.raises(ValueError, match="C = 3"):
+        PatchEmbedding(6, patch_size=4)(torch.randn(shape))
+
+
+@pytest.mark.parametrize("size", [(3, 8), (8, 3)])
+def test_an_image_smaller_than_a_patch_is_refused(size: tuple[int, int]) -> None:
+    with pytest.raises(ValueError, match="image: expected"):
+        PatchEmbedding(6, patch_size=4, stride=(2, 2))(torch.randn(1, 3, *size))
+
+
+def test_position_tables_begin_small() -> None:
+    assert 0.015 < GridPositions(64, (8, 8)).weight.std() < 0.025
+
+
+def test_norms_add_little_to_the_variance_unless_told() -> None:
+    x = torch.randn(4, 6, dtype=torch.float64) * 1e-3
+    assert torch.allclose(layer_norm(x), F.layer_norm(x, (6,), eps=1e-5))
+    assert torch.allclose(LayerNorm(6).double()(x), layer_norm(x))
+    assert torch.allclose(rms_norm(x), F.rms_norm(x, (6,), eps=1e-6))
+    assert torch.allclose(RMSNorm(6).double()(x), rms_norm(x))
