@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import doctest
+import os
 from pathlib import Path
 
 import pytest
+import torch
+from filelock import FileLock
 from sybil import Sybil
 from sybil.evaluators.doctest import NUMBER
 from sybil.parsers.rest import DocTestParser
@@ -22,17 +25,47 @@ DOCSTRINGS = Sybil(
 pytest_collect_file = (SYBIL + DOCSTRINGS).pytest()
 
 
+# Tests that share something costly run in one process; these are the longest, and go first.
+TOGETHER = ("tests/site", "tests/shapes", "tests/book/test_notebooks.py", "tests/parity")
+WORKER = "PYTEST_XDIST_WORKER" in os.environ
+
+if WORKER:
+    # Side by side, each process has one core; so have the programs that it starts.
+    os.environ["OMP_NUM_THREADS"] = "1"
+    torch.set_num_threads(1)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Say which tests belong together when they run side by side, and begin with the longest."""
+    groups = {item: _group(item.path.relative_to(ROOT).as_posix()) for item in items}
+    for item, group in groups.items():
+        item.add_marker(pytest.mark.xdist_group(group))
+    if WORKER:
+        order = {group: place for place, group in enumerate(TOGETHER)}
+        items.sort(key=lambda item: order.get(groups[item], len(TOGETHER)))
+
+
+def _group(path: str) -> str:
+    return next((g for g in TOGETHER if path == g or path.startswith(f"{g}/")), path)
+
+
 def pytest_collection_finish(session: pytest.Session) -> None:
     """Run the pages whose blocks are among the tests, side by side, before the tests ask."""
     if session.config.option.collectonly:
         return
     chosen = {item.path for item in session.items if item.path.suffix == ".md"}
-    press.run(sorted(Path(p) for p in chosen))
+    # Of several test processes one runs them, and the others read what it has left.
+    press.CACHE.mkdir(parents=True, exist_ok=True)
+    with FileLock(press.CACHE / "tests.lock"):
+        press.run(sorted(Path(p) for p in chosen))
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """Count the blocks that need what this machine lacks: they are marked, never hidden."""
-    results = [r for r in press.session_results() if r.blocks]
+    asked = {report.nodeid.partition("::")[0] for report in terminalreporter.getreports("passed")}
+    pages = [path for name in sorted(asked) if (path := ROOT / name).suffix == ".md"]
+    results = [r for r in press.run(pages, quiet=True).values() if r.blocks]
     if results:
         blocks = [b for r in results for b in r.blocks]
         gpu, network = (sum(b.skipped == kind for b in blocks) for kind in ("gpu", "network"))

@@ -8,6 +8,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+from filelock import FileLock
+
 from book import notebooks, press
 from book.chapters import DOCS, ROOT, parse
 
@@ -35,6 +37,12 @@ def make(
 
 def wheel() -> Path:
     """The project's wheel, rebuilt when a file that goes into it changed."""
+    (ROOT / ".cache").mkdir(exist_ok=True)
+    with FileLock(ROOT / ".cache" / "wheel.lock"):
+        return _wheel()
+
+
+def _wheel() -> Path:
     folder = ROOT / ".cache" / "wheel" / _sources_hash()
     found = list(folder.glob("*.whl"))
     if found:

@@ -122,12 +122,6 @@ def orphan_figures(path: Path) -> list[tuple[int, str]]:
     ]
 
 
-def session_results() -> list[PageResult]:
-    """The results of the book's pages that this process ran or read."""
-    book = set(pages())
-    return [result for path, result in _session.items() if path in book]
-
-
 def replay(path: Path, line: int) -> str | None:
     """The recorded error of the block at `line`, or None; the test run's view of a page."""
     result = _session.get(path) or run([path], quiet=True)[path]

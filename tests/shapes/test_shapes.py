@@ -32,6 +32,7 @@ def _under_the_checker(package: str, *arguments: str | Path) -> tuple[int, str]:
         "-c", str(ROOT / "pyproject.toml"), *map(str, arguments),
     ]  # fmt: skip
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    environment.pop("PYTEST_XDIST_WORKER", None)  # a session of its own
     done = subprocess.run(
         command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False
     )
