@@ -16,6 +16,7 @@ from attention_guide.layers import (
     FeedForward,
     GatedFeedForward,
     GridPositions,
+    KVCache,
     LatentAttention,
     LatentCache,
     LayerNorm,
@@ -160,3 +161,13 @@ def test_norms_add_little_to_the_variance_unless_told() -> None:
     assert torch.allclose(LayerNorm(6).double()(x), layer_norm(x))
     assert torch.allclose(rms_norm(x), F.rms_norm(x, (6,), eps=1e-6))
     assert torch.allclose(RMSNorm(6).double()(x), rms_norm(x))
+
+
+def test_the_first_call_with_a_cache_begins_a_text() -> None:
+    layer = MultiHeadAttention(16, 4).eval()
+    layer.recorder = watcher = Watcher()
+    cache = KVCache(4)
+    with torch.no_grad():
+        for _ in range(3):
+            layer(torch.randn(1, 1, 16), causal=True, cache=cache)
+    assert [resumed for _, resumed in watcher.seen] == [False, True, True]
