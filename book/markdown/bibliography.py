@@ -8,12 +8,15 @@ from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
+from pybtex.backends.plaintext import Backend
 from pybtex.database import BibliographyDataError, Person, parse_string
 from pybtex.richtext import Text
 from pybtex.scanner import PybtexSyntaxError
 
 from book.markdown.errors import PageError
 
+# Found by name, as render_as("text") does, it is looked for in every installed package, each time.
+_PLAIN_TEXT = Backend()
 _MAX_AUTHORS = 10  # a longer list shows the first nine and the last
 _VENUES = ("journal", "booktitle", "publisher", "institution", "school", "howpublished", "series")
 
@@ -110,7 +113,7 @@ def _order(entry: Entry) -> tuple[str, str, str]:
 
 def _decode(value: str) -> str:
     """BibTeX's braces and accents as plain text."""
-    text = str(Text.from_latex(value.replace(r"\&", "&")).render_as("text"))
+    text = str(Text.from_latex(value.replace(r"\&", "&")).render(_PLAIN_TEXT))
     return " ".join(text.replace("{", "").replace("}", "").replace("--", "–").split())
 
 
