@@ -10,7 +10,7 @@ serve: setup    ## the book on localhost:8000, with live reload
 	@$(RUN) -m book serve
 test:       ## every test, the browser's included
 	@$(PYTHON) book/setup.py --test
-	@$(RUN) -m pytest -n auto --dist loadgroup --no-loadscope-reorder $(ARGS)
+	@$(RUN) -m pytest -n auto --no-loadscope-reorder $(ARGS)
 site: setup     ## site/ and dist/attention-guide-offline.zip
 	@$(RUN) -m book site
 pdf:        ## dist/the-attention-guide.pdf

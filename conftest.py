@@ -12,6 +12,8 @@ from filelock import FileLock
 from sybil import Sybil
 from sybil.evaluators.doctest import NUMBER
 from sybil.parsers.rest import DocTestParser
+from xdist.remote import Producer
+from xdist.scheduler import LoadScopeScheduling
 
 from book import press
 from book.chapters import ROOT, SYBIL
@@ -35,15 +37,22 @@ if WORKER:
     torch.set_num_threads(1)
 
 
-@pytest.hookimpl(tryfirst=True)
+class Together(LoadScopeScheduling):
+    """Hands a process all the tests of a file, or of a group of `TOGETHER`."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        return _group(nodeid.partition("::")[0])
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> Together:
+    return Together(config, log)
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Say which tests belong together when they run side by side, and begin with the longest."""
-    groups = {item: _group(item.path.relative_to(ROOT).as_posix()) for item in items}
-    for item, group in groups.items():
-        item.add_marker(pytest.mark.xdist_group(group))
+    """Side by side, begin with the longest."""
     if WORKER:
         order = {group: place for place, group in enumerate(TOGETHER)}
-        items.sort(key=lambda item: order.get(groups[item], len(TOGETHER)))
+        items.sort(key=lambda item: order.get(_group(item.nodeid.partition("::")[0]), len(order)))
 
 
 def _group(path: str) -> str:

@@ -1,7 +1,8 @@
 """pytest plug-in of the shape check: leaves out the tests that the checker must not see.
 
 jaxtyping's checker raises before our own validation does, and its wrappers break
-`torch.compile(fullgraph=True)`. So tests of errors and of compilation stay with the ordinary run.
+`torch.compile(fullgraph=True)` and stand between a warning and its caller. So tests of errors, of
+compilation and of a warning's place stay with the ordinary run.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from pathlib import Path
 import pytest
 
 HERE = Path(__file__).parent
-FOREIGN = ("pytest.raises", "torch.compile", "fullgraph", "subprocess")
+FOREIGN = ("pytest.raises", "torch.compile", "fullgraph", "subprocess", ".filename ==")
 
 
 def _seen(item: pytest.Item) -> bool:

@@ -135,7 +135,15 @@ def context(browser: Browser, seen: Visit, **options: Any) -> Iterator[BrowserCo
     opened.on("request", lambda request: seen.requests.append(request.url))
     opened.on("console", lambda m: seen.messages.append(m.text) if m.type in _LOUD else None)
     opened.on("weberror", lambda error: seen.messages.append(str(error.error)))
-    opened.on("requestfailed", lambda r: seen.messages.append(f"failed: {r.url} {r.failure}"))
+    # What the browser itself gives up because the reader moves on is no failure of the site.
+    opened.on(
+        "requestfailed",
+        lambda r: (
+            None
+            if r.failure == "net::ERR_ABORTED"
+            else seen.messages.append(f"failed: {r.url} {r.failure}")
+        ),
+    )
     try:
         yield opened
     finally:
