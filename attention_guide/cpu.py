@@ -36,7 +36,7 @@ class FastMatmul:
         fast_matmul_off()
 
 
-def fast_matmul(*, max_error: float = 1e-6, min_gain: float = 1.1) -> FastMatmul:
+def fast_matmul(*, max_error: float = 1e-6, min_gain: float = 1.5) -> FastMatmul:
     """Send float32 products to oneDNN where that is faster and just as exact.
 
     On processors where torch's default library is slow, `fp32_precision = "bf16"` hands float32
@@ -46,7 +46,8 @@ def fast_matmul(*, max_error: float = 1e-6, min_gain: float = 1.1) -> FastMatmul
 
     Args:
         max_error: Relative error against float64 that is accepted.
-        min_gain: Speed-up that is worth it.
+        min_gain: Speed-up that is worth it. Small products lose by the switch what large ones
+            gain: where large ones took 1/1.3 of the time, a layer on short texts took 1.3 of it.
 
     Returns:
         What was found and done.
