@@ -38,7 +38,7 @@ class ShapleyEstimate(NamedTuple):
 def shapley_values(
     score: Score, x: Tensor, baseline: Tensor | float | None = None, *, batch: int = 256
 ) -> Float[Tensor, "B T"]:
-    r"""Shapley values, $\phi_t = \sum_{S \not\ni t} \frac{|S|! (T-|S|-1)!}{T!} [y(S+t) - y(S)]$.
+    r"""Shapley values, $\phi_t = \sum_{S \not\ni t} |S|! \, (T-|S|-1)! \, [y(S+t) - y(S)] / T!$.
 
     $y(S)$ is the score with the tokens of $S$, the others replaced by the baseline. All $2^T$ sets
     are scored: exact, for short inputs.

@@ -112,7 +112,7 @@ def quick_gelu(x: Float[Tensor, "*batch D"]) -> Float[Tensor, "*batch D"]:
 def contrastive_loss(logits: Float[Tensor, "B B"]) -> Float[Tensor, ""]:
     r"""CLIP's loss: the cross-entropy of finding each image's text, and each text's image.
 
-    $$-\frac{1}{2B} \sum_i \Big(\log \mathrm{softmax}_j(s_{ij})_i
+    $$-(2B)^{-1} \sum_i \Big(\log \mathrm{softmax}_j(s_{ij})_i
     + \log \mathrm{softmax}_j(s_{ji})_i\Big)$$
 
     Args:

@@ -109,7 +109,8 @@ def reads_right_to_left(tokens: Sequence[object]) -> bool:
         True for Hebrew, Arabic, Syriac and their like.
 
     Examples:
-        >>> reads_right_to_left(["שלום", "עולם"]), reads_right_to_left(["peace", "world"])
+        >>> peace, world = chr(0x5E9) + chr(0x5DC), chr(0x5E2) + chr(0x5D5)  # Hebrew letters
+        >>> reads_right_to_left([peace, world]), reads_right_to_left(["peace", "world"])
         (True, False)
     """
     kinds = [unicodedata.bidirectional(c) for token in tokens for c in str(token)]
