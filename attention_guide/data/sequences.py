@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Final, TypedDict, Unpack
 
 from attention_guide.data.cards import Card
 from attention_guide.data.reverse import reversal_pairs, split_reversal
@@ -31,7 +31,16 @@ CARDS: Final = {
 }
 
 
-def copy_pairs(n: int, **options: int | str) -> Pairs:
+class Drawing(TypedDict, total=False):
+    """How strings are drawn: the keywords of `reversal_pairs`."""
+
+    min_length: int
+    max_length: int
+    alphabet: str
+    seed: int
+
+
+def copy_pairs(n: int, **options: Unpack[Drawing]) -> Pairs:
     """Draw `n` different random strings, each with itself.
 
     Args:
@@ -48,10 +57,10 @@ def copy_pairs(n: int, **options: int | str) -> Pairs:
         >>> all(source == target for source, target in copy_pairs(5))
         True
     """
-    return [(text, text) for text, _ in reversal_pairs(n, **options)]  # type: ignore[arg-type]
+    return [(text, text) for text, _ in reversal_pairs(n, **options)]
 
 
-def sort_pairs(n: int, **options: int | str) -> Pairs:
+def sort_pairs(n: int, **options: Unpack[Drawing]) -> Pairs:
     """Draw `n` different random strings, each with its letters in alphabetical order.
 
     Args:
@@ -68,7 +77,7 @@ def sort_pairs(n: int, **options: int | str) -> Pairs:
         >>> all("".join(sorted(source)) == target for source, target in sort_pairs(5))
         True
     """
-    pairs = reversal_pairs(n, **options)  # type: ignore[arg-type]
+    pairs = reversal_pairs(n, **options)
     return [(text, "".join(sorted(text))) for text, _ in pairs]
 
 

@@ -1,6 +1,6 @@
 """What every explanation checks before it starts, and how it asks the score."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 import torch
 from torch import Tensor
@@ -82,9 +82,9 @@ def importance_like(x: Tensor, importance: object) -> Tensor:
     return values.detach().to(x.device)
 
 
-def layer_maps(layers: object) -> list[Tensor]:
+def layer_maps(layers: Iterable[Tensor]) -> list[Tensor]:
     """Demand one or more finite self-attention maps `(B, H, T, T)` of one B and T."""
-    maps = list(layers) if not isinstance(layers, Tensor) else []  # type: ignore[call-overload]
+    maps = [] if isinstance(layers, Tensor) else list(layers)
     if not maps:
         raise ValueError("layers: expected a sequence of one or more maps (B, H, T, T); got none")
     for place, weights in enumerate(maps):

@@ -108,26 +108,27 @@ def patching_by_head(
         >>> patching_by_head(score, clean, corrupt, {"only": layer})
         tensor([[1.]])
     """
+    # Heads are still apart in what the output projection is given.
+    gates: dict[str, nn.Module] = {}
+    counts: set[int] = set()
     for name, layer in layers.items():
-        if not (
-            isinstance(getattr(layer, "out_proj", None), nn.Module) and hasattr(layer, "n_heads")
-        ):
+        gate, count = getattr(layer, "out_proj", None), getattr(layer, "n_heads", None)
+        if not isinstance(gate, nn.Module) or not isinstance(count, int):
             raise TypeError(f"layers[{name!r}]: expected n_heads and out_proj; got {type(layer)}")
-    counts = {int(layer.n_heads) for layer in layers.values()}  # type: ignore[arg-type]
+        gates[name] = gate
+        counts.add(count)
     if len(counts) != 1:
         raise ValueError(f"layers: expected one number of heads; got {sorted(counts)}")
     (heads,) = counts
     run = _Comparison(score, clean, corrupt)
-    # Heads are still apart in what the output projection is given.
-    gates = {name: layer.out_proj for name, layer in layers.items()}
-    kept = _watched(lambda: run.ask(clean), gates, inputs=True)  # type: ignore[arg-type]
+    kept = _watched(lambda: run.ask(clean), gates, inputs=True)
     rows = []
     for name, gate in gates.items():
         row = []
         for head in range(heads):
             where = torch.zeros(kept[name].shape[-1], dtype=torch.bool, device=kept[name].device)
             where.view(heads, -1)[head] = True
-            with _replaced(gate, kept[name], where, inputs=True):  # type: ignore[arg-type]
+            with _replaced(gate, kept[name], where, inputs=True):
                 row.append(run.restored())
         rows.append(torch.stack(row))
     return torch.stack(rows)

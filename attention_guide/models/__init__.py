@@ -21,7 +21,7 @@ from attention_guide.models.rnn import RecurrentConfig, RecurrentSeq2Seq
 from attention_guide.models.rotary import Yarn
 from attention_guide.models.seq2seq import Transformer
 from attention_guide.models.t5 import T5, T5Config
-from attention_guide.models.text_decoder import TextDecoder
+from attention_guide.models.text_decoder import EncoderTextDecoder, TextDecoder
 from attention_guide.models.vit import ViT, ViTConfig
 
 __all__ = [
@@ -44,6 +44,7 @@ __all__ = [
     "DeepSeek",
     "DeepSeekConfig",
     "Encoder",
+    "EncoderTextDecoder",
     "ExpertSizes",
     "GPT2Config",
     "Gemma2",

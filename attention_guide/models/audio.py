@@ -1,20 +1,16 @@
 """A speech encoder–decoder like Whisper: a spectrogram in, text out."""
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
 
 import torch
 import torch.nn.functional as F
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from attention_guide.functional import _checks
-from attention_guide.functional.decoding import Choice, greedy
 from attention_guide.layers import (
-    BlockCache,
     DecoderBlock,
     EncoderBlock,
     FeedForward,
@@ -23,9 +19,8 @@ from attention_guide.layers import (
     PreNorm,
     xavier_init,
 )
-from attention_guide.models.decoding import NextLogits, generate
 from attention_guide.models.encoder import Encoder
-from attention_guide.models.text_decoder import TextDecoder
+from attention_guide.models.text_decoder import EncoderTextDecoder, TextDecoder
 
 
 @dataclass(frozen=True)
@@ -165,7 +160,7 @@ class SpeechStem(nn.Module):
         return x + self.positions[: x.shape[1]]
 
 
-class Whisper(nn.Module):
+class Whisper(EncoderTextDecoder):
     r"""Whisper, $\text{logits} = E \, \mathrm{dec}(\text{text}, \mathrm{enc}(\text{sound}))$.
 
     ```
@@ -250,57 +245,6 @@ class Whisper(nn.Module):
         The published weights know whole windows of 30 seconds: fill the waveform up with zeros.
         """
         return self.encoder(self.dropout(self.stem(spectrogram)))  # type: ignore[no-any-return]
-
-    def decode(
-        self,
-        text: Int[Tensor, "B T"],
-        memory: Float[Tensor, "B S D"],
-        *,
-        padding: Bool[Tensor, "B N"] | None = None,
-        cache: Sequence[BlockCache] | None = None,
-    ) -> Float[Tensor, "B T V"]:
-        """Logits of the token after each of `text`, given the memory: as `TextDecoder` has it."""
-        return self.decoder(text, memory, padding=padding, cache=cache)  # type: ignore[no-any-return]
-
-    def decoding(self, source: Any = None, *, room: int, cached: bool = True) -> NextLogits:
-        """Begin to decode a batch of spectrograms: what `generate` calls, see `Decodes`."""
-        return self.decoder.decoding(self.encode(source), room=room, cached=cached)
-
-    def generate(
-        self,
-        spectrogram: Float[Tensor, "B M frames"],
-        prompt: Int[Tensor, "B P"] | None = None,
-        *,
-        max_new: int | None = None,
-        cached: bool = True,
-        choose: Choice = greedy,
-    ) -> Int[Tensor, "B T"]:
-        """Write down what is said: `generate` with this model's start, end and padding.
-
-        Args:
-            spectrogram: `(B, M, frames)`.
-            prompt: What each text begins with, `(B, P)`: `bos_id`, then language and task where
-                the vocabulary has such tokens; `None` for `bos_id` alone.
-            max_new: Most tokens to write after the prompt; `None` for as many as there is room.
-            cached: Keep keys and values instead of computing them anew at every step. The same
-                result, sooner.
-            choose: Picks ids `(B,)` from logits `(B, V)`.
-
-        Returns:
-            Ids, `(B, T)`, without the prompt; each row up to its `eos_id`, then `pad_id`.
-
-        Raises:
-            ValueError: A shape that doesn't fit, or more tokens than the model reads.
-            TypeError: Ids that aren't integers.
-        """
-        c = self.config
-        if prompt is None:
-            prompt = torch.full((len(spectrogram), 1), c.bos_id, device=spectrogram.device)
-        max_new = c.max_len - prompt.shape[1] if max_new is None else max_new
-        return generate(
-            self, prompt, max_new, source=spectrogram, cached=cached, choose=choose,
-            eos_id=c.eos_id, pad_id=c.pad_id,
-        )  # fmt: skip
 
 
 def _keys_without_bias(c: WhisperConfig) -> MultiHeadAttention:

@@ -1,18 +1,13 @@
 """A captioner: a Vision Transformer that looks, and a text decoder that tells what it sees."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
-from typing import Any
 
-import torch
 import torch.nn.functional as F
-from jaxtyping import Bool, Float, Int
-from torch import Tensor, nn
+from jaxtyping import Float, Int
+from torch import Tensor
 
-from attention_guide.functional.decoding import Choice, greedy
 from attention_guide.layers import (
-    BlockCache,
     DecoderBlock,
     FeedForward,
     LayerNorm,
@@ -20,8 +15,7 @@ from attention_guide.layers import (
     PreNorm,
     xavier_init,
 )
-from attention_guide.models.decoding import NextLogits, generate
-from attention_guide.models.text_decoder import TextDecoder
+from attention_guide.models.text_decoder import EncoderTextDecoder, TextDecoder
 from attention_guide.models.vit import ViT, ViTConfig
 
 
@@ -81,7 +75,7 @@ class CaptionerConfig:
         return self.d_model // self.n_heads
 
 
-class Captioner(nn.Module):
+class Captioner(EncoderTextDecoder):
     r"""Captioner, $\text{logits} = E \, \mathrm{dec}(\text{caption}, \mathrm{vit}(\text{image}))$.
 
     ```
@@ -103,6 +97,7 @@ class Captioner(nn.Module):
         al., "Language Models are Unsupervised Multitask Learners", 2019.
 
     Examples:
+        >>> import torch
         >>> image = ViTConfig(8, 4, d_model=24, n_heads=2, d_ff=32, n_layers=1)
         >>> config = CaptionerConfig(20, image, d_model=16, n_heads=2, d_ff=32, n_layers=1)
         >>> model, images = Captioner(config).eval(), torch.ones(2, 3, 8, 8)
@@ -154,48 +149,3 @@ class Captioner(nn.Module):
     def encode(self, images: Float[Tensor, "B C height width"]) -> Float[Tensor, "B S M"]:
         """The memory, `(B, S, M)`: all tokens of the Vision Transformer."""
         return self.vit.encode(images)
-
-    def decode(
-        self,
-        captions: Int[Tensor, "B T"],
-        memory: Float[Tensor, "B S M"],
-        *,
-        padding: Bool[Tensor, "B N"] | None = None,
-        cache: Sequence[BlockCache] | None = None,
-    ) -> Float[Tensor, "B T V"]:
-        """Logits of the token after each of `captions`: as `TextDecoder` has it."""
-        return self.decoder(captions, memory, padding=padding, cache=cache)  # type: ignore[no-any-return]
-
-    def decoding(self, source: Any = None, *, room: int, cached: bool = True) -> NextLogits:
-        """Begin to decode a batch of images: what `generate` calls, see `Decodes`."""
-        return self.decoder.decoding(self.encode(source), room=room, cached=cached)
-
-    def generate(
-        self,
-        images: Float[Tensor, "B C height width"],
-        *,
-        max_new: int | None = None,
-        cached: bool = True,
-        choose: Choice = greedy,
-    ) -> Int[Tensor, "B T"]:
-        """Write captions: `generate` with this model's start, end and padding.
-
-        Args:
-            images: `(B, C, height, width)`.
-            max_new: Most tokens to write; `None` for as many as there is room.
-            cached: Keep keys and values instead of computing them anew at every step. The same
-                result, sooner.
-            choose: Picks ids `(B,)` from logits `(B, V)`.
-
-        Returns:
-            Ids, `(B, T)`, without `bos_id`; each row up to its `eos_id`, then `pad_id`.
-
-        Raises:
-            ValueError: A shape that doesn't fit, or more tokens than the model reads.
-        """
-        c = self.config
-        start = torch.full((len(images), 1), c.bos_id, device=images.device)
-        return generate(
-            self, start, c.max_len - 1 if max_new is None else max_new, source=images,
-            cached=cached, choose=choose, eos_id=c.eos_id, pad_id=c.pad_id,
-        )  # fmt: skip

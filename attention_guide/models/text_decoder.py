@@ -1,11 +1,13 @@
 """The text half of an encoder–decoder: causal, with cross-attention, one matrix in and out."""
 
 from collections.abc import Iterable, Sequence
+from typing import Any
 
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
+from attention_guide.functional.decoding import Choice, greedy
 from attention_guide.layers import (
     BlockCache,
     KVCache,
@@ -14,7 +16,7 @@ from attention_guide.layers import (
     TokenEmbedding,
 )
 from attention_guide.layers._check import check_ids
-from attention_guide.models.decoding import NextLogits
+from attention_guide.models.decoding import NextLogits, generate
 
 
 class TextDecoder(nn.Module):
@@ -132,6 +134,80 @@ class TextDecoder(nn.Module):
             return self(tokens, memory, padding=padding, cache=cache)[:, -1]  # type: ignore[no-any-return]
 
         return next_logits
+
+
+class EncoderTextDecoder(nn.Module):
+    r"""Encoder–decoder that writes, $\text{logits} = \mathrm{dec}(\text{text}, \mathrm{enc}(\text{source}))$.
+
+    A family adds what makes the memory: it sets `config`, with `max_len`, `pad_id`, `bos_id` and
+    `eos_id`, and `decoder`, a `TextDecoder`, and defines `encode`. See `Whisper` and `Captioner`.
+
+    Source:
+        Vaswani et al., "Attention Is All You Need", NeurIPS 2017, arXiv:1706.03762, section 3.
+
+    Examples:
+        >>> from attention_guide.models import Captioner, Whisper
+        >>> issubclass(Whisper, EncoderTextDecoder) and issubclass(Captioner, EncoderTextDecoder)
+        True
+    """  # noqa: E501 - the formula line
+
+    config: Any
+    decoder: TextDecoder
+
+    def encode(self, source: Float[Tensor, "B ..."]) -> Float[Tensor, "B S M"]:
+        """The memory, `(B, S, M)`, of a source."""
+        raise NotImplementedError(f"{type(self).__name__} defines no encode")
+
+    def decode(
+        self,
+        text: Int[Tensor, "B T"],
+        memory: Float[Tensor, "B S M"],
+        *,
+        padding: Bool[Tensor, "B N"] | None = None,
+        cache: Sequence[BlockCache] | None = None,
+    ) -> Float[Tensor, "B T V"]:
+        """Logits of the token after each of `text`, given the memory: as `TextDecoder` has it."""
+        return self.decoder(text, memory, padding=padding, cache=cache)  # type: ignore[no-any-return]
+
+    def decoding(self, source: Any = None, *, room: int, cached: bool = True) -> NextLogits:
+        """Begin to decode a batch of sources: what `generate` calls, see `Decodes`."""
+        return self.decoder.decoding(self.encode(source), room=room, cached=cached)
+
+    def generate(
+        self,
+        source: Float[Tensor, "B ..."],
+        prompt: Int[Tensor, "B P"] | None = None,
+        *,
+        max_new: int | None = None,
+        cached: bool = True,
+        choose: Choice = greedy,
+    ) -> Int[Tensor, "B T"]:
+        """Write a text for each source: `generate` with this model's start, end and padding.
+
+        Args:
+            source: What `encode` takes.
+            prompt: What each text begins with, `(B, P)`: `bos_id`, then language and task, say,
+                where the vocabulary has such tokens; `None` for `bos_id` alone.
+            max_new: Most tokens to write after the prompt; `None` for as many as there is room.
+            cached: Keep keys and values instead of computing them anew at every step. The same
+                result, sooner.
+            choose: Picks ids `(B,)` from logits `(B, V)`.
+
+        Returns:
+            Ids, `(B, T)`, without the prompt; each row up to its `eos_id`, then `pad_id`.
+
+        Raises:
+            ValueError: A shape that doesn't fit, or more tokens than the model reads.
+            TypeError: Ids that aren't integers.
+        """
+        c = self.config
+        if prompt is None:
+            prompt = torch.full((len(source), 1), c.bos_id, device=source.device)
+        max_new = c.max_len - prompt.shape[1] if max_new is None else max_new
+        return generate(
+            self, prompt, max_new, source=source, cached=cached, choose=choose,
+            eos_id=c.eos_id, pad_id=c.pad_id,
+        )  # fmt: skip
 
 
 def _check_left_padding(padding: Tensor, shape: tuple[int, int]) -> None:

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from attention_guide import AttentionRecorder
-from attention_guide.checkpoints import from_hugging_face
+from attention_guide.checkpoints import (
+    from_hugging_face,
+    load_hugging_face,
+    save_hugging_face,
+    to_hugging_face,
+)
 from attention_guide.checkpoints.hugging_face import rename_state
 
 BOUNDS = {"float64": 1e-10, "float32": 2e-5}
@@ -106,3 +112,82 @@ def gradient_error(theirs: nn.Module, ours: nn.Module, losses: tuple[Tensor, Ten
         scale = 1 + expected.abs().max()
         errors.append(((got - expected).abs().max() / scale).item())
     return max(errors)
+
+
+def compare_writers(
+    record: Callable[[str, float], None],
+    theirs: nn.Module,
+    ours: nn.Module,
+    source: tuple[str, Tensor],
+    text: Tensor,
+    *,
+    encoder: str,
+    stacks: Mapping[str, nn.ModuleList],
+) -> Any:
+    """Compare two models that write about a source, down to the gradients.
+
+    Args:
+        record: Takes what was compared, and the error.
+        theirs: The reference.
+        ours: Our model with its weights.
+        source: The name of the reference's argument, and the source.
+        text: Ids that both are given.
+        encoder: Matches our encoder's attention.
+        stacks: Our blocks; the key is the beginning of the name of their hidden states.
+
+    Returns:
+        What the reference gave.
+    """
+    name, x = source
+    expected = theirs(
+        **{name: x}, decoder_input_ids=text, output_hidden_states=True, output_attentions=True,
+        use_cache=False,
+    )  # fmt: skip
+
+    def run() -> Tensor:
+        return ours(x, text)  # type: ignore[no-any-return]
+
+    logits = run()
+    record("logits", worst([(logits, expected.logits)]))
+    for match, attentions in [
+        (encoder, expected.encoder_attentions),
+        ("decoder.*self", expected.decoder_attentions),
+        ("decoder.*cross", expected.cross_attentions),
+    ]:
+        maps = recorded(ours, match, run)
+        record("attention", worst(list(zip(maps, attentions, strict=True))))
+    for stack, blocks in stacks.items():
+        # The last of theirs is after the norm.
+        hidden = block_outputs(blocks, run)[:-1]
+        states = expected[f"{stack}_hidden_states"][1:-1]
+        record("hidden states", worst(list(zip(hidden, states, strict=True))))
+    direction = torch.randn_like(logits)
+    losses = ((expected.logits * direction).sum(), (logits * direction).sum())
+    record("gradients", gradient_error(theirs, ours, losses))
+    return expected
+
+
+def round_trip(theirs: nn.Module, folder: Path, *, unused: str = " ") -> None:
+    """Assert that weights come and go unchanged, in memory and as files, either way.
+
+    Args:
+        theirs: The reference.
+        folder: An empty folder.
+        unused: Part of the names of tensors that their file has and their result doesn't need.
+    """
+    ours = ours_of(theirs)
+    config, state = to_hugging_face(ours)
+    again = from_hugging_face(config, state)
+    assert again.config == ours.config
+    kept = again.state_dict()
+    assert all(torch.equal(kept[key], x) for key, x in ours.state_dict().items())
+    # Their library reads what we write, from a folder, and we what they write.
+    written = save_hugging_face(ours, folder / "ours")
+    reread = type(theirs).from_pretrained(written, local_files_only=True).eval()
+    original = {name: x for name, x in theirs.state_dict().items() if unused not in name}
+    found = {name: x for name, x in reread.state_dict().items() if unused not in name}
+    assert found.keys() == original.keys()
+    assert all(torch.equal(x, original[name]) for name, x in found.items())
+    theirs.save_pretrained(folder / "theirs")
+    loaded = load_hugging_face(folder / "theirs").state_dict()
+    assert all(torch.equal(loaded[key], x) for key, x in ours.state_dict().items())

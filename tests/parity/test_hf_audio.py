@@ -13,20 +13,20 @@ import torch
 from torch import Tensor, nn
 
 from attention_guide.checkpoints import (
-    from_hugging_face,
     load_hugging_face,
     save_hugging_face,
-    to_hugging_face,
 )
 from attention_guide.functional import filter_bank_energies, log_mel_spectrogram, mel_filters
 from attention_guide.models import AST, ASTConfig, Whisper, WhisperConfig, generate
 from tests.parity.hf_reference import (
     BOUNDS,
     block_outputs,
+    compare_writers,
     computing_in,
     gradient_error,
     ours_of,
     recorded,
+    round_trip,
     tiny,
     worst,
 )
@@ -77,35 +77,13 @@ def test_whisper(dtype: str, parity_record: Record) -> None:
         theirs, x = whisper(), sound()
         ours = ours_of(theirs)
         assert isinstance(ours, Whisper)
-        expected = theirs(
-            input_features=x, decoder_input_ids=TEXT, output_hidden_states=True,
-            output_attentions=True, use_cache=False,
+        expected = compare_writers(
+            record, theirs, ours, ("input_features", x), TEXT,
+            encoder="encoder",
+            stacks={"encoder": ours.encoder.blocks, "decoder": ours.decoder.blocks},
         )  # fmt: skip
-
-        def run() -> Tensor:
-            return ours(x, TEXT)  # type: ignore[no-any-return]
-
-        logits = run()
-        record("logits", worst([(logits, expected.logits)]))
-        for match, attentions in [
-            ("encoder", expected.encoder_attentions),
-            ("decoder.*self", expected.decoder_attentions),
-            ("decoder.*cross", expected.cross_attentions),
-        ]:
-            maps = recorded(ours, match, run)
-            record("attention", worst(list(zip(maps, attentions, strict=True))))
-        for stack, states in [
-            (ours.encoder, expected.encoder_hidden_states),
-            (ours.decoder, expected.decoder_hidden_states),
-        ]:
-            # The last of theirs is after the norm.
-            hidden = block_outputs(stack.blocks, run)[:-1]
-            record("hidden states", worst(list(zip(hidden, states[1:-1], strict=True))))
         memory = expected.encoder_last_hidden_state
         record("hidden states", worst([(ours.encode(x), memory)]))
-        direction = torch.randn_like(logits)
-        losses = ((expected.logits * direction).sum(), (logits * direction).sum())
-        record("gradients", gradient_error(theirs, ours, losses))
 
 
 @pytest.mark.parametrize("dtype", BOUNDS)
@@ -197,22 +175,7 @@ def test_ast(dtype: str, parity_record: Record) -> None:
 
 @pytest.mark.parametrize("make", [whisper, ast])
 def test_round_trip_is_exact(make: Callable[[], nn.Module], tmp_path: Path) -> None:
-    theirs = make()
-    ours = ours_of(theirs)
-    config, state = to_hugging_face(ours)
-    again = from_hugging_face(config, state)
-    assert again.config == ours.config
-    kept = again.state_dict()
-    assert all(torch.equal(kept[key], x) for key, x in ours.state_dict().items())
-    # Their library reads what we write, from a folder, and we what they write.
-    folder = save_hugging_face(ours, tmp_path / "ours")
-    reread = type(theirs).from_pretrained(folder, local_files_only=True).eval()
-    original, found = theirs.state_dict(), reread.state_dict()
-    assert found.keys() == original.keys()
-    assert all(torch.equal(x, original[key]) for key, x in found.items())
-    theirs.save_pretrained(tmp_path / "theirs")
-    loaded = load_hugging_face(tmp_path / "theirs").state_dict()
-    assert all(torch.equal(loaded[key], x) for key, x in ours.state_dict().items())
+    round_trip(make(), tmp_path)
 
 
 def test_a_model_without_a_head_is_read_by_theirs(tmp_path: Path) -> None:

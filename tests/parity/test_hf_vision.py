@@ -18,7 +18,6 @@ from attention_guide.checkpoints import (
     from_hugging_face,
     load_hugging_face,
     save_hugging_face,
-    to_hugging_face,
 )
 from attention_guide.checkpoints._patches import newer_names
 from attention_guide.checkpoints.rename import AnyRule, Ignored, expected_state, same, to_ours
@@ -27,10 +26,12 @@ from attention_guide.models import CLIP, Captioner, ViT, ViTConfig, contrastive_
 from tests.parity.hf_reference import (
     BOUNDS,
     block_outputs,
+    compare_writers,
     computing_in,
     gradient_error,
     ours_of,
     recorded,
+    round_trip,
     tiny,
     worst,
 )
@@ -246,29 +247,10 @@ def test_captioner(dtype: str, parity_record: Record) -> None:
         theirs, x = captioner(), images()
         ours = ours_of(theirs)
         assert isinstance(ours, Captioner)
-        expected = theirs(
-            pixel_values=x, decoder_input_ids=CAPTIONS, output_hidden_states=True,
-            output_attentions=True, use_cache=False,
+        compare_writers(
+            record, theirs, ours, ("pixel_values", x), CAPTIONS,
+            encoder="vit", stacks={"decoder": ours.decoder.blocks},
         )  # fmt: skip
-
-        def run() -> Tensor:
-            return ours(x, CAPTIONS)  # type: ignore[no-any-return]
-
-        logits = run()
-        record("logits", worst([(logits, expected.logits)]))
-        for match, attentions in [
-            ("vit", expected.encoder_attentions),
-            ("decoder.*self", expected.decoder_attentions),
-            ("decoder.*cross", expected.cross_attentions),
-        ]:
-            maps = recorded(ours, match, run)
-            record("attention", worst(list(zip(maps, attentions, strict=True))))
-        hidden = block_outputs(ours.decoder.blocks, run)[:-1]
-        wanted = expected.decoder_hidden_states[1:-1]
-        record("hidden states", worst(list(zip(hidden, wanted, strict=True))))
-        direction = torch.randn_like(logits)
-        losses = ((expected.logits * direction).sum(), (logits * direction).sum())
-        record("gradients", gradient_error(theirs, ours, losses))
 
 
 def test_captions_token_by_token() -> None:
@@ -298,23 +280,7 @@ def test_captions_token_by_token() -> None:
 
 @pytest.mark.parametrize("make", [vit, clip, captioner])
 def test_round_trip_is_exact(make: Callable[[], nn.Module], tmp_path: Path) -> None:
-    theirs = make()
-    ours = ours_of(theirs)
-    config, state = to_hugging_face(ours)
-    again = from_hugging_face(config, state)
-    assert again.config == ours.config
-    kept = again.state_dict()
-    assert all(torch.equal(kept[key], x) for key, x in ours.state_dict().items())
-    # Their library reads what we write, from a folder, and we what they write.
-    folder = save_hugging_face(ours, tmp_path / "ours")
-    reread = type(theirs).from_pretrained(folder, local_files_only=True).eval()
-    original = {n: x for n, x in theirs.state_dict().items() if "pooler" not in n}
-    found = reread.state_dict()
-    assert {n for n in found if "pooler" not in n} == original.keys()
-    assert all(torch.equal(found[name], x) for name, x in original.items())
-    theirs.save_pretrained(tmp_path / "theirs")
-    loaded = load_hugging_face(tmp_path / "theirs").state_dict()
-    assert all(torch.equal(loaded[key], x) for key, x in ours.state_dict().items())
+    round_trip(make(), tmp_path, unused="pooler")
 
 
 def test_a_model_without_a_head_is_read_by_theirs(tmp_path: Path) -> None:
