@@ -304,7 +304,7 @@ def from_torch_transformer(
             d_model=transformer.d_model,
             n_heads=transformer.nhead,
             d_ff=layer.linear1.out_features,
-            n_encoder_layers=len(encoder.layers),
+            n_layers=len(encoder.layers),
             n_decoder_layers=len(decoder.layers),
             dropout=layer.dropout.p,
             norm_first=layer.norm_first,

@@ -13,11 +13,9 @@ class TransformerConfig:
         tgt_vocab_size: Size of the target vocabulary V.
         d_model: Width D of the residual stream.
         n_heads: Heads H in each attention.
-        n_kv_heads: Key/value heads G; `None` for H.
         d_ff: Width of the feed-forwards' hidden layer.
-        n_layers: Blocks in the encoder and in the decoder,
-        n_encoder_layers: unless this says otherwise for the encoder
-        n_decoder_layers: and this for the decoder.
+        n_layers: Blocks in the encoder.
+        n_decoder_layers: Blocks in the decoder; `None` for as many.
         dropout: One rate for embeddings, attention weights, hidden and sublayer outputs.
         norm_first: Norms before the sublayers (pre-norm) instead of after the sums (2017).
         final_norm: A last norm after each stack; `None` for "where `norm_first`".
@@ -37,7 +35,7 @@ class TransformerConfig:
 
     Examples:
         >>> config = TransformerConfig(32_000, 32_000, n_layers=3, norm_first=True)
-        >>> config.d_head, config.encoder_depth, config.has_final_norm
+        >>> config.d_head, config.decoder_depth, config.has_final_norm
         (64, 3, True)
     """
 
@@ -45,10 +43,8 @@ class TransformerConfig:
     tgt_vocab_size: int
     d_model: int = 512
     n_heads: int = 8
-    n_kv_heads: int | None = None
     d_ff: int = 2048
     n_layers: int = 6
-    n_encoder_layers: int | None = None
     n_decoder_layers: int | None = None
     dropout: float = 0.1
     norm_first: bool = False
@@ -83,11 +79,6 @@ class TransformerConfig:
     def d_head(self) -> int:
         """Head width K."""
         return self.d_model // self.n_heads
-
-    @property
-    def encoder_depth(self) -> int:
-        """Blocks in the encoder."""
-        return self.n_layers if self.n_encoder_layers is None else self.n_encoder_layers
 
     @property
     def decoder_depth(self) -> int:

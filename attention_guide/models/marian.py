@@ -91,10 +91,8 @@ class Marian(Transformer):
             pad_id=c.pad_id, bos_id=c.bos_id, eos_id=c.eos_id,
         )  # fmt: skip
 
-        def attention(
-            d_model: int, n_heads: int, n_kv_heads: int | None, dropout: float
-        ) -> nn.Module:
-            return MultiHeadAttention(d_model, n_heads, n_kv_heads)
+        def attention(d_model: int, n_heads: int, dropout: float) -> nn.Module:
+            return MultiHeadAttention(d_model, n_heads)
 
         def feed_forward(d_model: int, d_ff: int, dropout: float) -> nn.Module:
             return FeedForward(d_model, d_ff, activation=ACTIVATIONS[c.activation])

@@ -45,8 +45,8 @@ class Transformer(nn.Module):
 
     Args:
         config: The sizes.
-        attention: Makes an attention, called as `attention(d_model, n_heads, n_kv_heads,
-            dropout=)`: `MultiHeadAttention`, `partial(MultiHeadAttention, bias=False)`.
+        attention: Makes an attention, called as `attention(d_model, n_heads, dropout=)`:
+            `MultiHeadAttention`, `partial(MultiHeadAttention, n_kv_heads=2)`.
         feed_forward: Makes a feed-forward, called as `feed_forward(d_model, d_ff, dropout=)`:
             `FeedForward`, `GatedFeedForward`.
         norm: Makes a norm of a given width: `LayerNorm`, `RMSNorm`.
@@ -80,7 +80,7 @@ class Transformer(nn.Module):
         self.dropout = nn.Dropout(c.dropout)
 
         def attend() -> nn.Module:
-            return attention(c.d_model, c.n_heads, c.n_kv_heads, dropout=c.dropout)
+            return attention(c.d_model, c.n_heads, dropout=c.dropout)
 
         def feed() -> nn.Module:
             return feed_forward(c.d_model, c.d_ff, dropout=c.dropout)
@@ -89,7 +89,7 @@ class Transformer(nn.Module):
         self.encoder = Encoder(
             [
                 EncoderBlock(attend(), feed(), c.d_model, residual=residual)
-                for _ in range(c.encoder_depth)
+                for _ in range(c.n_layers)
             ],
             norm(c.d_model) if c.has_final_norm else None,
         )

@@ -144,7 +144,7 @@ def _decoder(folder: Path, kind: Kind) -> str:
 
 def _post_norm_pair(folder: Path) -> str:
     torch.manual_seed(3)
-    sizes = {"d_model": 32, "n_heads": 4, "d_ff": 48, "n_encoder_layers": 1, "n_decoder_layers": 2}
+    sizes = {"d_model": 32, "n_heads": 4, "d_ff": 48, "n_layers": 1, "n_decoder_layers": 2}
     config = TransformerConfig(29, 31, **sizes, dropout=0.0, max_len=MAX_LEN)  # type: ignore[arg-type]
     model = _shaken(Transformer(config))
     write(folder / "post-norm-pair.js", untied(model), transformer_config(model), precision="int8")

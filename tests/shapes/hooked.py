@@ -16,7 +16,7 @@ from attention_guide.layers import LayerNorm
 from attention_guide.layers.heads import merge_heads
 from attention_guide.models import Transformer, TransformerConfig
 
-TINY = TransformerConfig(5, 5, d_model=4, n_heads=2, d_ff=4, n_encoder_layers=1, n_decoder_layers=1)
+TINY = TransformerConfig(5, 5, d_model=4, n_heads=2, d_ff=4, n_layers=1)
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import dataclasses
 import importlib
 import inspect
 import pkgutil
@@ -15,6 +16,7 @@ import pytest
 import torch
 
 import attention_guide
+from attention_guide import models
 
 PACKAGE = Path(attention_guide.__file__).parent
 # Each floor may import itself and the floors named here; what is not listed may import anything.
@@ -50,6 +52,14 @@ def test_a_floor_knows_nothing_above_it(floor: str) -> None:
     for file in (PACKAGE / floor).rglob("*.py"):
         above = set(imported_floors(file)) - FLOORS[floor] - {floor}
         assert not above, f"{file} imports {above}"
+
+
+def test_a_family_has_one_frozen_config_of_fifteen_fields_at_most() -> None:
+    configs = [kind for name, kind in vars(models).items() if name.endswith("Config")]
+    assert len(configs) > 10
+    for config in configs:
+        assert config.__dataclass_params__.frozen, config
+        assert len(dataclasses.fields(config)) <= 15, config
 
 
 def test_import_is_light() -> None:

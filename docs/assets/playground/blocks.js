@@ -6,13 +6,12 @@
 
 /**
  * @typedef {object} Config
- * @property {"decoder" | "encoder-decoder"} family
+ * @property {"decoder" | "encoder-decoder" | "encoder"} family
  * @property {number} d_model
  * @property {number} n_heads
  * @property {number} [n_kv_heads]
  * @property {number} d_ff
  * @property {number} n_layers
- * @property {number} [n_encoder_layers]
  * @property {number} [n_decoder_layers]
  * @property {number} max_len
  * @property {"layer" | "rms"} [norm]
@@ -40,6 +39,7 @@
  * @property {number} start tokens before them, in the caches
  * @property {number} [memory] tokens of the encoder's output
  * @property {Trace} [trace]
+ * @property {boolean[]} [hidden] keys that nobody may attend to; one at least stays open
  */
 
 /** @typedef {ReturnType<typeof LiveBlocks.scratch>} Scratch */
@@ -169,12 +169,12 @@ const LiveBlocks = (() => {
     }
 
     /**
-     * Scale the products, lean them by distance (ALiBi), and shut what lies ahead.
+     * Scale the products, lean them by distance (ALiBi), and shut what lies ahead or is hidden.
      *
      * @param {Run} run
      * @param {number} length
      */
-    shape({ m, s, c, rows, start }, length) {
+    shape({ m, s, c, rows, start, hidden }, length) {
       const f = m.floats;
       const scale = this.width ** -0.5;
       const lean = this.causal && c.positions === "alibi" ? slopes(this.heads) : null;
@@ -186,6 +186,7 @@ const LiveBlocks = (() => {
             f[at + i] = f[at + i] * scale - (lean ? lean[h] * (start + t - i) : 0);
           }
           for (let i = seen; i < length; i++) f[at + i] = -Infinity;
+          if (hidden) for (let i = 0; i < seen; i++) if (hidden[i]) f[at + i] = -Infinity;
         }
       }
     }

@@ -101,7 +101,7 @@ const LiveModel = (() => {
       this.output = plan.linear(hasOutput ? "output_proj.weight" : `${target}.weight`);
       this.places = places(c, tensors);
       this.encoder = pair
-        ? new Stack(plan, "encoder.", c.n_encoder_layers ?? c.n_layers, c, still)
+        ? new Stack(plan, "encoder.", c.n_layers, c, still)
         : null;
       const depth = c.n_decoder_layers ?? c.n_layers;
       this.decoder = pair
@@ -211,5 +211,5 @@ const LiveModel = (() => {
     return table.data;
   }
 
-  return { Model };
+  return { Model, Stack };
 })();

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 
 import pytest
 import torch
@@ -10,6 +11,7 @@ from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from attention_guide import AttentionRecorder
+from attention_guide.layers import MultiHeadAttention
 from attention_guide.models import (
     GPT2,
     T5,
@@ -103,7 +105,10 @@ ENCODERS = {
     "classifier": lambda: BertClassifier(BERT, 5),
 }  # fmt: skip
 PAIRS = {
-    "2017": lambda: Transformer(TransformerConfig(23, 23, 16, 4, n_kv_heads=2, d_ff=24)),
+    "2017": lambda: Transformer(
+        TransformerConfig(23, 23, 16, 4, d_ff=24),
+        attention=partial(MultiHeadAttention, n_kv_heads=2),
+    ),
     "marian": lambda: Marian(MarianConfig(23, 16, 4, 24, 2, 3)),
     "t5": lambda: T5(T5Config(23, 16, 3, 4, 24, 2, gated=True)),
 }

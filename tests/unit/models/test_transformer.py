@@ -25,9 +25,11 @@ TGT = torch.tensor([[1, 6, 5, 9], [1, 7, 0, 0]])
 orders = pytest.mark.parametrize("norm_first", [False, True])
 
 
-def build(**changes: object) -> Transformer:
+def build(n_kv_heads: int | None = None, **changes: object) -> Transformer:
     torch.manual_seed(0)
-    return Transformer(replace(CONFIG, **changes)).double().eval()  # type: ignore[arg-type]
+    attention = partial(MultiHeadAttention, n_kv_heads=n_kv_heads)
+    config = replace(CONFIG, **changes)  # type: ignore[arg-type]
+    return Transformer(config, attention=attention).double().eval()
 
 
 @orders
@@ -212,8 +214,8 @@ def test_configs_are_frozen_and_checked() -> None:
     ):
         with pytest.raises(ValueError, match=message):
             replace(CONFIG, **change)  # type: ignore[arg-type]
-    uneven = replace(CONFIG, n_encoder_layers=3, n_decoder_layers=1)
-    assert (uneven.encoder_depth, uneven.decoder_depth) == (3, 1)
+    uneven = Transformer(replace(CONFIG, n_layers=3, n_decoder_layers=1))
+    assert (len(uneven.encoder.blocks), len(uneven.decoder.blocks)) == (3, 1)
 
 
 def test_wrong_arguments_are_named() -> None:
