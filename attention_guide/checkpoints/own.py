@@ -7,7 +7,7 @@ import json
 import struct
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import safetensors.torch
 import torch
@@ -15,15 +15,26 @@ from torch import Tensor, nn
 
 from attention_guide.checkpoints.files import write_atomically
 from attention_guide.models import Transformer, TransformerConfig
+from attention_guide.models.gpt2 import GPT2, GPT2Config
 from attention_guide.models.rnn import RecurrentConfig, RecurrentSeq2Seq
-from attention_guide.text import Vocabulary
+from attention_guide.text import ByteBPE, Vocabulary
 
 WEIGHTS: Final = Path(__file__).parent / "weights"
 MAX_BYTES: Final = 2 * 1024**2
 
-_FAMILIES: Final[dict[str, tuple[Any, Any]]] = {
-    "transformer": (Transformer, TransformerConfig),
-    "recurrent": (RecurrentSeq2Seq, RecurrentConfig),
+
+class _Family(NamedTuple):
+    """What a file needs to become a model again."""
+
+    model: Any
+    config: Any
+    vocabulary: type[Vocabulary] | type[ByteBPE]
+
+
+_FAMILIES: Final = {
+    "transformer": _Family(Transformer, TransformerConfig, Vocabulary),
+    "recurrent": _Family(RecurrentSeq2Seq, RecurrentConfig, Vocabulary),
+    "gpt2": _Family(GPT2, GPT2Config, ByteBPE),
 }
 
 
@@ -34,14 +45,15 @@ class OwnModel:
     Attributes:
         name: The checkpoint's name.
         model: The model, float32, in eval mode.
-        vocabulary: The vocabulary it was trained with (source and target share it).
+        vocabulary: What its ids mean: a `Vocabulary` of whole tokens, which source and target
+            share, or the `ByteBPE` that cuts a language model's text.
         training: What the recipe noted: command, seed, steps and the like.
         card: The model card, Markdown.
     """
 
     name: str
     model: nn.Module
-    vocabulary: Vocabulary
+    vocabulary: Any
     training: dict[str, Any]
     card: str
 
@@ -85,8 +97,8 @@ def load_own(name: str, *, folder: Path = WEIGHTS) -> OwnModel:
         raise FileNotFoundError(f"name: expected one of {own_names(folder)}, got {name!r}")
     content = path.read_bytes()
     notes = _metadata(content, path)
-    model_class, config_class = _FAMILIES[notes["family"]]
-    model = model_class(config_class(**json.loads(notes["config"])))
+    family = _FAMILIES[notes["family"]]
+    model = family.model(family.config(**json.loads(notes["config"])))
     state = {key: value.float() for key, value in safetensors.torch.load(content).items()}
     try:
         model.load_state_dict(state)
@@ -95,7 +107,7 @@ def load_own(name: str, *, folder: Path = WEIGHTS) -> OwnModel:
     return OwnModel(
         name=name,
         model=model.eval(),
-        vocabulary=Vocabulary.from_json(notes["vocabulary"]),
+        vocabulary=family.vocabulary.from_json(notes["vocabulary"]),
         training=json.loads(notes["training"]),
         card=path.with_suffix(".md").read_text(encoding="utf-8"),
     )
@@ -104,7 +116,7 @@ def load_own(name: str, *, folder: Path = WEIGHTS) -> OwnModel:
 def save_own(
     name: str,
     model: nn.Module,
-    vocabulary: Vocabulary,
+    vocabulary: Vocabulary | ByteBPE,
     *,
     training: dict[str, Any],
     card: str,
@@ -115,8 +127,8 @@ def save_own(
 
     Args:
         name: The checkpoint's name.
-        model: A `Transformer` or a `RecurrentSeq2Seq`.
-        vocabulary: The vocabulary of its ids.
+        model: A `Transformer`, a `RecurrentSeq2Seq` or a `GPT2`.
+        vocabulary: What its ids mean, of the kind that its family has.
         training: Notes on the training that JSON can hold.
         card: The model card, Markdown.
         dtype: What the weights are rounded to. Measure the model after rounding.
@@ -126,15 +138,18 @@ def save_own(
         The path of the weights.
 
     Raises:
-        TypeError: Another kind of model.
+        TypeError: Another kind of model, or of vocabulary.
         ValueError: The file would be larger than 2 MiB.
 
     Examples:
         See `attention_guide.recipes.number_words`.
     """
-    families = [key for key, (kind, _) in _FAMILIES.items() if isinstance(model, kind)]
+    families = [key for key, family in _FAMILIES.items() if isinstance(model, family.model)]
     if not families:
         raise TypeError(f"model: expected one of {', '.join(_FAMILIES)}, got {type(model)}")
+    kind = _FAMILIES[families[0]].vocabulary
+    if not isinstance(vocabulary, kind):
+        raise TypeError(f"vocabulary: expected a {kind.__name__}, got {type(vocabulary)}")
     notes = {
         "family": families[0],
         "config": json.dumps(dataclasses.asdict(model.config)),  # type: ignore[call-overload]

@@ -9,17 +9,33 @@ from attention_guide.checkpoints import load_own, own_names, rounded, save_own, 
 from attention_guide.checkpoints.own import MAX_BYTES, WEIGHTS
 from attention_guide.data.numbers import DIRECTIONS, draw_numbers, number_pairs
 from attention_guide.models import Transformer, TransformerConfig
+from attention_guide.models.gpt2 import GPT2, GPT2Config
 from attention_guide.models.rnn import RecurrentConfig, RecurrentSeq2Seq
 from attention_guide.recipes import read_ledger
 from attention_guide.recipes.number_words import SETTINGS, draw_from, training_numbers
 from attention_guide.recipes.translation import score
-from attention_guide.text import Vocabulary
+from attention_guide.text import ByteBPE, Vocabulary
 
 
 def models():
     torch.manual_seed(0)
     yield Transformer(TransformerConfig(8, 8, d_model=8, n_heads=2, d_ff=16, n_layers=1))
     yield RecurrentSeq2Seq(RecurrentConfig(8, 8, d_model=8))
+
+
+def test_a_language_model_comes_back_with_its_tokenizer(tmp_path):
+    torch.manual_seed(0)
+    bpe = ByteBPE.train(["low lower lowest"] * 2, 262, specials=("<eos>",))
+    config = GPT2Config(len(bpe), d_model=8, n_heads=2, n_layers=1, max_len=8)
+    save_own("demo", GPT2(config), bpe, training={}, card="# demo\n", folder=tmp_path)
+    own = load_own("demo", folder=tmp_path)
+    assert own.model.config == config
+    assert own.model.output_proj.weight is own.model.embedding.weight
+    text = "slower, naïve 🎈"
+    assert own.vocabulary.encode(text, eos=True) == bpe.encode(text, eos=True)
+    assert own.vocabulary.decode(own.vocabulary.encode(text)) == text
+    with pytest.raises(TypeError, match="vocabulary: expected a ByteBPE"):
+        save_own("demo", GPT2(config), Vocabulary("a"), training={}, card="", folder=tmp_path)
 
 
 @pytest.mark.parametrize("index", range(2))
