@@ -23,6 +23,8 @@
  * @property {string} data base64
  * @property {string} card the model card
  * @property {Record<string, any>} rounding the loss before and after
+ * @property {Record<string, string>} [snapshots] base64 of the same tensors, by step of training
+ * @property {any} [training] what was measured on the way
  */
 
 /** @typedef {{shape: number[], data: Float32Array}} Tensor */
@@ -43,13 +45,18 @@ const LiveWeights = (() => {
    * The numbers of a file, by name.
    *
    * @param {ModelFile} file
+   */
+  const read = (file) => unpack(fromBase64(file.data), file.tensors);
+
+  /**
+   * @param {Uint8Array} bytes
+   * @param {PackedTensor[]} tensors
    * @returns {Map<string, Tensor>}
    */
-  function read(file) {
-    const bytes = fromBase64(file.data);
-    const view = new DataView(bytes.buffer);
+  function unpack(bytes, tensors) {
+    const view = new DataView(bytes.buffer, bytes.byteOffset);
     const found = new Map();
-    for (const { name, shape, dtype, at } of file.tensors) {
+    for (const { name, shape, dtype, at } of tensors) {
       const data = new Float32Array(shape.reduce((product, n) => product * n, 1));
       if (dtype === "fp16") {
         for (let i = 0; i < data.length; i++) data[i] = half(view.getUint16(at + 2 * i, true));
@@ -91,5 +98,5 @@ const LiveWeights = (() => {
     return bytes;
   }
 
-  return { add, get, read, half };
+  return { add, get, read, unpack, half };
 })();
