@@ -14,7 +14,7 @@ from pathlib import Path
 
 from filelock import FileLock
 
-from book import press
+from book import press, weights
 from book.chapters import DOCS, PARTS, ROOT
 
 SITE = ROOT / "site"
@@ -152,7 +152,7 @@ def _swap(new: Path, old: Path) -> None:
 
 def _key(*, with_pdf: bool = True) -> str:
     digest = hashlib.sha256(press.environment().encode())
-    digest.update(f"pdf={with_pdf and PDF.exists()}".encode())
+    digest.update(f"pdf={with_pdf and PDF.exists()} bert={weights.laid()}".encode())
     for name in SOURCES:
         base = ROOT / name
         for file in sorted(base.rglob("*")) if base.is_dir() else [base]:

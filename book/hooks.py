@@ -22,7 +22,7 @@ from mkdocs.structure.files import File, Files
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
-from book import downloads, labs, press  # noqa: E402  (MkDocs loads hooks without the repository on the path)
+from book import downloads, labs, minilm, press  # noqa: E402  (MkDocs loads hooks without the repository on the path)
 from book.build import OFFLINE, PDF  # noqa: E402
 from book.chapters import DOCS  # noqa: E402
 from book.markdown import labs as notebook_html  # noqa: E402
@@ -77,6 +77,8 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
                 _add(files, config, (folder / "figures" / figure.name).as_posix(), figure)
     for name, source in downloads.make(_results, _labs, config.site_url or "").items():
         _add(files, config, f"downloads/{name}", source)
+    for name, source in minilm.files(offline=bool(config.extra.get("offline"))).items():
+        _add(files, config, f"assets/playground/minilm/{name}", source)
     for source in (PDF, _offline_zip()):
         if source.exists() and not config.extra.get("offline"):
             _add(files, config, f"downloads/{source.name}", source)

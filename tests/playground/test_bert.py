@@ -18,7 +18,7 @@ from attention_guide import AttentionRecorder
 from attention_guide.checkpoints import Pretrained, load
 from attention_guide.checkpoints.pretrained import MINILM
 from attention_guide.models import Bert
-from book import minilm
+from book import minilm, weights
 from book.chapters import ROOT
 
 HERE = Path(__file__).parent
@@ -28,7 +28,7 @@ LONG = " ".join(SENTENCES[:12])
 
 @pytest.fixture(scope="module")
 def published() -> Pretrained:
-    if not minilm.available():
+    if not weights.laid():
         pytest.fail("the weights aren't there: `make setup` lays them (or python book/weights.py)")
     return load(MINILM)
 
@@ -101,14 +101,14 @@ def test_every_head_of_every_layer(model: Bert, kernel: str) -> None:
     for question, answer in zip(asked, ask(asked, kernel), strict=True):
         vector, maps = embed(model, answer["ids"], question.get("hidden"))
         kept = {name: floats(data).reshape(shape) for name, shape, data in answer["kept"]}
-        for name, weights in maps.items():
-            worst = max(worst, (kept[f"{name}.weights"] - weights[0]).abs().max().item())
+        for name, map_ in maps.items():
+            worst = max(worst, (kept[f"{name}.weights"] - map_[0]).abs().max().item())
         assert len(maps) == 6
         assert kept["encoder.blocks.0.self_attention.weights"].shape[0] == 12
         assert (floats(answer["vector"]) - vector).abs().max() <= 1e-5
         if "hidden" in question:
-            weights = kept["encoder.blocks.3.self_attention.weights"]
-            assert weights[:, :, [2, 3, 7]].eq(0).all()
+            map_ = kept["encoder.blocks.3.self_attention.weights"]
+            assert map_[:, :, [2, 3, 7]].eq(0).all()
     print(f"{kernel}: furthest attention weight {worst:.1e}")
     assert worst <= 1e-4
 

@@ -32,7 +32,7 @@ TEXTS = [
 
 @pytest.fixture(scope="module")
 def tokenizer() -> WordPiece:
-    if not minilm.available():
+    if not weights.laid():
         pytest.fail("the weights aren't there: `make setup` lays them (or python book/weights.py)")
     return WordPiece.from_folder(weights.WEIGHTS / minilm.MINILM)
 
