@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
+from attention_guide.data.cards import Card
 from attention_guide.recipes.ledger import Row
 
 
@@ -16,12 +19,8 @@ def model_card(name: str, row: Row) -> str:
         The text.
     """
     settings = row.settings
-    energy = row.energy["energy_kwh"]
     lines = [
-        f"# {name}",
-        "",
-        f"{row.what} The weights are those of seed {row.seeds[0]}, rounded to fp16.",
-        "",
+        *_title(name, row),
         "## What it is for",
         "",
         "Chapter 28 of The Attention Guide. It translates numbers in words, 0 to 999,999, between",
@@ -33,27 +32,14 @@ def model_card(name: str, row: Row) -> str:
         f"{settings['n_train']:,} numbers drawn at random (pool: {settings['train']}), in all six",
         "directions, spelled by the `num2words` package. No text by or about people.",
         "",
-        "## Training",
-        "",
-        f"`{row.command}`: {settings['steps']} steps of {settings['batch_size']} pairs, AdamW,",
-        f"peak rate {settings['rate']:g}. {row.cpu_seconds[0]:.0f} s of CPU time,",
-        f"{row.wall_seconds[0]:.0f} s on the clock, on {row.machine} ({row.threads} thread),",
-        f"torch {row.torch}, {row.date}. All {len(row.seeds)} seeds together:",
-        f"{energy[1]:.2g} kWh ({energy[0]:.2g} to {energy[2]:.2g}). {row.energy_assumption}",
-        "",
+        *_training(row, "pairs"),
         "## Measured",
         "",
         f"On {settings['n_test']} held-out numbers, greedy decoding: this seed, mean ± sd over",
         f"seeds {', '.join(map(str, row.seeds))}.",
         "",
-        "| measure | this seed | mean ± sd |",
-        "|---|---:|---:|",
+        *_measured(row, lambda key: key.rpartition(": ")[2].startswith(("exact match", "bleu"))),
     ]
-    for key, spread in row.metrics.items():
-        if key.rpartition(": ")[2].startswith(("exact match", "bleu")):
-            lines.append(
-                f"| {key} | {spread.values[0]:.4f} | {spread.mean:.4f} ± {spread.sd:.4f} |"
-            )
     lines += [
         "",
         "## Limits",
@@ -66,3 +52,81 @@ def model_card(name: str, row: Row) -> str:
         "",
     ]
     return "\n".join(lines)
+
+
+def language_model_card(name: str, row: Row, data: Card) -> str:
+    """The card of a small language model, Markdown.
+
+    Args:
+        name: The checkpoint's name.
+        row: The row of the ledger that its training wrote.
+        data: The card of the texts.
+
+    Returns:
+        The text.
+    """
+    settings = row.settings
+    lines = [
+        *_title(name, row),
+        "## What it is for",
+        "",
+        "The playground of The Attention Guide: to look inside a language model that fits into a",
+        "page. It continues a text in the manner of Python's documentation. What it writes is",
+        "often wrong, and nobody should take it for advice.",
+        "",
+        "## Data",
+        "",
+        f"{data.description} {data.source} Licence {data.licence}; Python",
+        f"{data.versions['python']}, {data.splits['train']} topics to train on,",
+        f"{data.splits['validation']} held out, SHA-256",
+        f"`{data.checksum}`. {data.notes}",
+        f"Cut by byte-level BPE of {settings['vocab_size']} ids, learned from the training topics.",
+        "No text by or about people, but for the documentation's own examples.",
+        "",
+        *_training(row, f"windows of {settings['max_len']} tokens"),
+        "## Measured",
+        "",
+        "On the held-out topics, in stretches that don't overlap: this seed, mean ± sd over",
+        f"seeds {', '.join(map(str, row.seeds))}. Losses are in nats a token.",
+        "",
+        *_measured(row, lambda key: key != "parameters"),
+        "",
+        "## Limits",
+        "",
+        f"It sees {settings['max_len']} tokens and nothing before them. It knows English only as",
+        "reference documentation writes it, other languages not at all.",
+        "",
+        "Licence: MIT, as the code; the texts are the Python Software Foundation's.",
+        "",
+    ]
+    return "\n".join(lines)
+
+
+def _title(name: str, row: Row) -> list[str]:
+    seed = f"The weights are those of seed {row.seeds[0]}, rounded to fp16."
+    return [f"# {name}", "", f"{row.what} {seed}", ""]
+
+
+def _training(row: Row, batch: str) -> list[str]:
+    settings = row.settings
+    energy = row.energy["energy_kwh"]
+    return [
+        "## Training",
+        "",
+        f"`{row.command}`: {settings['steps']} steps of {settings['batch_size']} {batch}, AdamW,",
+        f"peak rate {settings['rate']:g}. {row.cpu_seconds[0]:.0f} s of CPU time,",
+        f"{row.wall_seconds[0]:.0f} s on the clock, on {row.machine} ({row.threads} thread),",
+        f"torch {row.torch}, {row.date}. All {len(row.seeds)} seeds together:",
+        f"{energy[1]:.2g} kWh ({energy[0]:.2g} to {energy[2]:.2g}). {row.energy_assumption}",
+        "",
+    ]
+
+
+def _measured(row: Row, wanted: Callable[[str], bool]) -> list[str]:
+    lines = ["| measure | this seed | mean ± sd |", "|---|---:|---:|"]
+    for key, spread in row.metrics.items():
+        if wanted(key):
+            lines.append(
+                f"| {key} | {spread.values[0]:.4f} | {spread.mean:.4f} ± {spread.sd:.4f} |"
+            )
+    return lines

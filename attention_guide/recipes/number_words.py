@@ -2,10 +2,12 @@
 
     python -m attention_guide.recipes.number_words            # everything
     python -m attention_guide.recipes.number_words gru        # one row of the ledger
+    python -m attention_guide.recipes.number_words transformer --trained --javascript FOLDER
 
 Every row trains one model a seed. Row by row, the ledger `number-words` gets exact match and
 BLEU in each direction, agreement with the gold alignment, times and energy; the first seed of
-some rows leaves a checkpoint and its card.
+some rows leaves a checkpoint and its card. The last command writes the checkpoint that is there
+as a script of the playground; without `--trained` it does so after training.
 """
 
 from __future__ import annotations
@@ -31,6 +33,7 @@ from attention_guide.models import Transformer, TransformerConfig
 from attention_guide.models.rnn import RecurrentConfig, RecurrentSeq2Seq
 from attention_guide.recipes.cards import model_card
 from attention_guide.recipes.ledger import RESULTS, make_row, write_row
+from attention_guide.recipes.number_page import write_number_page
 from attention_guide.recipes.number_settings import (
     POOLS,
     SETTINGS,
@@ -262,12 +265,16 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--steps", type=int, help="steps in place of the row's own")
     parser.add_argument("--numbers", type=int, help="training and test numbers, for a try")
     parser.add_argument("--into", type=Path, help="write here, not into the package")
+    parser.add_argument("--javascript", type=Path, help="write scripts of the playground there")
+    parser.add_argument("--trained", action="store_true", help="take the checkpoint that is there")
     options = parser.parse_args(arguments)
     unknown = set(options.rows) - SETTINGS.keys()
     if unknown:
         parser.error(f"unknown rows: {', '.join(sorted(unknown))}")
     if (options.steps or options.numbers) and options.into is None:
         parser.error("--steps and --numbers are for trials: they need --into FOLDER")
+    if options.trained and options.javascript is None:
+        parser.error("--trained leaves nothing to do without --javascript FOLDER")
     torch.set_num_threads(options.threads)
     for row_id in options.rows or SETTINGS:
         setting = SETTINGS[row_id]
@@ -279,7 +286,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
             gaps = min(setting.gaps, n)
             setting = replace(setting, n_train=n, n_test=n, gaps=gaps, tests=tests)
         folders = {"results": options.into, "weights": options.into} if options.into else {}
-        run_row(row_id, setting, options.seeds, **folders)
+        if not options.trained:
+            run_row(row_id, setting, options.seeds, **folders)
+        if options.javascript and setting.checkpoint and setting.family == "transformer":
+            path = write_number_page(setting, options.javascript, weights=options.into or WEIGHTS)
+            print(f"{path}: {path.stat().st_size / 1024:.0f} KB")
 
 
 def _vocabulary(setting: Setting, pairs: Sequence[Pair]) -> Vocabulary:

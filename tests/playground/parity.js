@@ -45,14 +45,43 @@ const LiveParity = (() => {
         report.missing.push(path);
         continue;
       }
-      const apart = furthest(ours.data, floats(data));
-      report.compared++;
-      if (apart >= report.worst) Object.assign(report, { worst: apart, where: path });
+      note(report, path, ours.data, data);
     }
+    if (reference.readings) readings(reference, model, found, report);
     const cached = trace(reference, kernel, true).found.get("output_proj").data;
     report.cached = furthest(cached, floats(reference.activations.output_proj.data));
     return report;
   }
 
-  return { add: (reference) => references.set(reference.name, reference), compare, furthest };
+  function note(report, where, ours, wanted) {
+    const apart = furthest(ours, floats(wanted));
+    report.compared++;
+    if (apart >= report.worst) Object.assign(report, { worst: apart, where });
+  }
+
+  /** The logit lens at every layer, and heads at zero: in one pass, and token by token. */
+  function readings({ readings: { lens, silent, silenced }, target }, model, found, report) {
+    lens.forEach((wanted, i) => {
+      const stream = found.get(i ? `blocks.${i - 1}` : "embedded").data;
+      note(report, `lens ${i}`, model.readOut(stream), wanted);
+    });
+    for (const [layer, head] of silent) model.silence(layer, head);
+    note(report, "silenced", model.extend(target), silenced);
+    model.truncate(0);
+    const rows = target.flatMap((id) => [...model.extend([id])]);
+    note(report, "silenced, token by token", Float32Array.from(rows), silenced);
+    for (const [layer, head] of silent) model.silence(layer, head, false);
+    note(report, "no longer silenced", model.extend(target), lens[lens.length - 1]);
+  }
+
+  const addReadings = (name, found) => {
+    references.get(name).readings = found;
+  };
+
+  return {
+    addReadings,
+    add: (reference) => references.set(reference.name, reference),
+    compare,
+    furthest,
+  };
 })();

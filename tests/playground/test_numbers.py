@@ -24,7 +24,8 @@ from attention_guide.data.numbers import (
 from attention_guide.functional import beam_search
 from attention_guide.models import Transformer
 from book.chapters import ROOT
-from book.playground import FOLDER, NUMBERS
+from book.playground import FOLDER
+from tests.playground.reference import NUMBERS
 
 _LOAD = """
 const { ENGINE, load } = require("./tests/playground/engine.js");

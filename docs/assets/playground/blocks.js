@@ -17,7 +17,7 @@
  * @property {"layer" | "rms"} [norm]
  * @property {number} [norm_eps]
  * @property {boolean} norm_first
- * @property {"relu" | "gelu" | "silu"} activation
+ * @property {"relu" | "gelu" | "gelu-tanh" | "silu"} activation
  * @property {boolean} [gated]
  * @property {"none" | "sinusoidal" | "learned" | "rope" | "alibi"} positions
  * @property {number} [rope_base]
@@ -93,6 +93,8 @@ const LiveBlocks = (() => {
       this.width = this.q.columns / this.heads;
       this.room = (c.max_len + 7) & ~7;
       this.valueBlocks = Math.ceil(this.width / 8);
+      /** @type {Set<number>} heads whose output counts as zero, to see what they are for */
+      this.silent = new Set();
       this.keys = plan.take(this.groups * this.room * this.width);
       this.values = plan.take(this.groups * this.room * 8 * this.valueBlocks);
     }
@@ -162,6 +164,11 @@ const LiveBlocks = (() => {
         const weights = s.scores + h * rows * s.across;
         const mixed = s.mixed + h * width;
         m.multiply(weights, s.across, values, room * 8, mixed, stream, rows, length, valueBlocks);
+      }
+      for (const h of this.silent) {
+        for (let at = s.mixed + h * width; at < s.mixed + rows * stream; at += stream) {
+          m.floats.fill(0, at, at + width);
+        }
       }
       keepCopy(trace, m, `${this.name}.mixed`, s.mixed, [rows, stream]);
       linear(m, this.out, s.mixed, rows, s.sub);

@@ -159,37 +159,52 @@ const LiveLayers = (() => {
     for (let i = 0; i < n; i++) f[x + i] += f[y + i];
   }
 
-  // GELU is x · Φ(x). Φ is the area under the bell curve, added up here by Simpson's rule; between
-  // the table's 4,097 values a straight line is off by 2e-6 at most.
+  // GELU is x · Φ(x). Φ is the area under the bell curve, added up here by Simpson's rule, or what
+  // GPT-2 takes for it, by tanh. Both are looked up: between the 4,097 values of a table a straight
+  // line is off by 2e-6 at most.
   const REACH = 8;
   const STEPS = 4096;
   const GELU = (() => {
     const bell = (/** @type {number} */ x) => Math.exp((-x * x) / 2) / Math.sqrt(2 * Math.PI);
-    const table = new Float32Array(STEPS + 2);
     const h = (2 * REACH) / STEPS;
     let area = 0;
-    for (let i = 0; i <= STEPS; i++) {
-      const x = -REACH + i * h;
-      table[i] = x * area;
+    return curve((x) => {
+      const here = x * area;
       area += ((bell(x) + 4 * bell(x + h / 2) + bell(x + h)) * h) / 6;
-    }
-    return table;
+      return here;
+    });
   })();
+  const GELU_TANH = curve((x) => {
+    return (x / 2) * (1 + Math.tanh(Math.sqrt(2 / Math.PI) * (x + 0.044715 * x ** 3)));
+  });
+
+  /** @param {(x: number) => number} value asked from left to right */
+  function curve(value) {
+    const table = new Float32Array(STEPS + 2);
+    for (let i = 0; i <= STEPS; i++) table[i] = value(-REACH + (i * 2 * REACH) / STEPS);
+    return table;
+  }
+
+  /** @param {Float32Array} table */
+  const lookUp =
+    (table) =>
+    (/** @type {Float32Array} */ f, /** @type {number} */ at, /** @type {number} */ n) => {
+      for (let i = at; i < at + n; i++) {
+        const x = f[i];
+        if (x > REACH) continue;
+        const place = (Math.max(x, -REACH) + REACH) * (STEPS / (2 * REACH));
+        const whole = place | 0;
+        f[i] = table[whole] + (place - whole) * (table[whole + 1] - table[whole]);
+      }
+    };
 
   /** @type {Record<string, (f: Float32Array, at: number, n: number) => void>} */
   const activations = {
     relu(f, at, n) {
       for (let i = at; i < at + n; i++) if (f[i] < 0) f[i] = 0;
     },
-    gelu(f, at, n) {
-      for (let i = at; i < at + n; i++) {
-        const x = f[i];
-        if (x > REACH) continue;
-        const place = (Math.max(x, -REACH) + REACH) * (STEPS / (2 * REACH));
-        const whole = place | 0;
-        f[i] = GELU[whole] + (place - whole) * (GELU[whole + 1] - GELU[whole]);
-      }
-    },
+    gelu: lookUp(GELU),
+    "gelu-tanh": lookUp(GELU_TANH),
     silu(f, at, n) {
       for (let i = at; i < at + n; i++) f[i] /= 1 + Math.exp(-f[i]);
     },

@@ -100,9 +100,7 @@ const LiveModel = (() => {
       const hasOutput = tensors.has("output_proj.weight");
       this.output = plan.linear(hasOutput ? "output_proj.weight" : `${target}.weight`);
       this.places = places(c, tensors);
-      this.encoder = pair
-        ? new Stack(plan, "encoder.", c.n_layers, c, still)
-        : null;
+      this.encoder = pair ? new Stack(plan, "encoder.", c.n_layers, c, still) : null;
       const depth = c.n_decoder_layers ?? c.n_layers;
       this.decoder = pair
         ? new Stack(plan, "decoder.", depth, c, { causal: true, cross: true })
@@ -161,6 +159,38 @@ const LiveModel = (() => {
       linear(m, this.output, s.x + (rows - asked) * c.d_model, asked, s.logits);
       keepCopy(trace, m, "output_proj", s.logits, [asked, this.output.columns]);
       return m.floats.slice(s.logits, s.logits + asked * this.output.columns);
+    }
+
+    /**
+     * What the model would say if it stopped at these rows of its residual stream: the last norm and
+     * the output, and nothing else. (The logit lens.)
+     *
+     * @param {Float32Array} stream as `trace` keeps it, after any block
+     * @returns {Float32Array} logits, a row a row
+     */
+    readOut(stream) {
+      const { m, s, config: c, output } = this;
+      const rows = stream.length / c.d_model;
+      if (!(rows >= 1 && rows <= c.max_len)) throw new Error(`expected 1 to ${c.max_len} rows`);
+      m.floats.set(stream, s.x);
+      if (this.decoder.norm) norm(m, this.decoder.norm, s.x, rows, s.x);
+      linear(m, output, s.x, rows, s.logits);
+      return m.floats.slice(s.logits, s.logits + rows * output.columns);
+    }
+
+    /**
+     * Let a head's output count as zero, or no longer. What the caches hold was computed before, so
+     * they are emptied.
+     *
+     * @param {number} layer
+     * @param {number} head
+     * @param {boolean} [on]
+     */
+    silence(layer, head, on = true) {
+      const { silent } = this.decoder.blocks[layer].own;
+      if (on) silent.add(head);
+      else silent.delete(head);
+      this.truncate(0);
     }
 
     /**

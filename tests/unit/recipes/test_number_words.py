@@ -7,6 +7,7 @@ from attention_guide.checkpoints import load_own
 from attention_guide.data.numbers import number_pairs, number_vocabulary, number_words
 from attention_guide.recipes import read_ledger
 from attention_guide.recipes.bpe import apply_merges, learn_merges
+from attention_guide.recipes.number_page import write_number_page
 from attention_guide.recipes.number_words import (
     POOLS,
     SETTINGS,
@@ -90,8 +91,22 @@ def test_a_row_in_miniature(tmp_path, row, capsys):
         assert "2 steps of 64 pairs" in load_own(name, folder=tmp_path).card
 
 
+def test_a_trained_row_becomes_a_script(tmp_path, capsys):
+    options = ["--steps", "2", "--numbers", "5", "--into", str(tmp_path)]
+    main(["transformer", "--seeds", "0", *options, "--javascript", str(tmp_path)])
+    written = (tmp_path / "number-words-transformer.js").read_bytes()
+    assert "number-words-transformer.js" in capsys.readouterr().out
+    # From the checkpoint alone it is the same; a recurrent model has no script.
+    main(["transformer", "--trained", "--into", str(tmp_path), "--javascript", str(tmp_path)])
+    assert (tmp_path / "number-words-transformer.js").read_bytes() == written
+    main(["gru", "--trained", "--javascript", str(tmp_path / "none")])
+    assert not (tmp_path / "none").exists()
+    with pytest.raises(ValueError, match="leaves a checkpoint"):
+        write_number_page(SETTINGS["gru"], tmp_path)
+
+
 def test_trials_may_not_touch_the_package():
-    for arguments in (["--steps", "2"], ["--numbers", "5"], ["nonsense"]):
+    for arguments in (["--steps", "2"], ["--numbers", "5"], ["nonsense"], ["--trained"]):
         with pytest.raises(SystemExit):
             main(arguments)
 
