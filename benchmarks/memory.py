@@ -11,6 +11,7 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 from benchmarks._results import write
@@ -26,7 +27,7 @@ FORGET = Path("/proc/self/clear_refs")
 
 def main() -> None:
     """A row for each layer and direction; the bar is ours."""
-    if not FORGET.exists():
+    if not can_measure():
         print("memory: this system keeps no resettable peak; nothing was measured")
         return
     names = ("ours", "SDPA composed", "nn.MultiheadAttention", "x-transformers")
@@ -35,7 +36,7 @@ def main() -> None:
         for name in names:
             # The bar is ours: the peers are there to compare with.
             rounds = ROUNDS if name == "ours" and not quick else 1
-            found = middle([_elsewhere(name, direction) for _ in range(rounds)])
+            found = middle([elsewhere("benchmarks.memory", name, direction) for _ in range(rounds)])
             what = f"extra peak memory, {direction}, {name}"
             print(f"{what:55} {found.median:7.1f} MB")
             ours = bar if name == "ours" else None
@@ -43,13 +44,27 @@ def main() -> None:
     write("memory", rows, "x-transformers")
 
 
-def _elsewhere(name: str, direction: str) -> float:
-    code = f"from benchmarks.memory import here; here({name!r}, {direction!r})"
+def can_measure() -> bool:
+    """Whether this system tells a process its own peak, and forgets it when asked."""
+    return FORGET.exists()
+
+
+def elsewhere(module: str, *arguments: object) -> float:
+    """What `here(*arguments)` of a module prints, in a process of its own."""
+    code = f"from {module} import here; here(*{arguments!r})"
     done = subprocess.run(
         [sys.executable, "-c", code], cwd=Path(__file__).resolve().parents[1],
         env={**os.environ, **MALLOC}, capture_output=True, text=True, check=True,
     )  # fmt: skip
     return float(json.loads(done.stdout))
+
+
+def peak(call: Callable[[], object]) -> float:
+    """Megabytes between before a call and its peak."""
+    before = _status("VmRSS")
+    FORGET.write_text("5", encoding="ascii")
+    call()
+    return round((_status("VmHWM") - before) / 1e6, 1)
 
 
 def here(name: str, direction: str) -> None:
@@ -64,10 +79,7 @@ def here(name: str, direction: str) -> None:
     warm = torch.randn(1, T if name == "nn.MultiheadAttention" else 128, D, requires_grad=backward)
     x = torch.randn(1, T, D, requires_grad=backward)
     runner(layer, warm, backward)()
-    before = _status("VmRSS")
-    FORGET.write_text("5", encoding="ascii")
-    runner(layer, x, backward)()
-    print(json.dumps(round((_status("VmHWM") - before) / 1e6, 1)))
+    print(json.dumps(peak(runner(layer, x, backward))))
 
 
 def _status(field: str) -> int:
