@@ -22,6 +22,7 @@ from attention_guide.checkpoints.files import write_atomically
 from attention_guide.checkpoints.own import OwnModel
 from attention_guide.models import Transformer
 from attention_guide.models.gpt2 import GPT2
+from attention_guide.models.llama import Llama
 from attention_guide.text import ByteBPE, Vocabulary
 
 Precision: TypeAlias = Literal["fp16", "int8"]
@@ -108,7 +109,7 @@ def engine_config(model: nn.Module) -> dict[str, Any]:
     """What the engine needs to know of a model: `Config` in the playground's blocks.js.
 
     Args:
-        model: A `Transformer` or a `GPT2`.
+        model: A `Transformer`, a `GPT2`, or a `Llama` without windows, experts and sinks.
 
     Returns:
         Name to value.
@@ -116,10 +117,10 @@ def engine_config(model: nn.Module) -> dict[str, Any]:
     Raises:
         TypeError: Another kind of model.
     """
-    if not isinstance(model, Transformer | GPT2):
-        raise TypeError(f"model: expected a Transformer or a GPT2, got {type(model)}")
+    if not isinstance(model, Transformer | GPT2 | Llama):
+        raise TypeError(f"model: expected a Transformer, a GPT2 or a Llama, got {type(model)}")
     sizes = dataclasses.asdict(model.config)
-    dropped = ("dropout", "tie_weights", "vocab_size")
+    dropped = ("dropout", "tie_weights", "vocab_size", "sinks")
     kept = {k: v for k, v in sizes.items() if v is not None and k not in dropped}
     if isinstance(model, Transformer):
         extra = {
@@ -128,6 +129,16 @@ def engine_config(model: nn.Module) -> dict[str, Any]:
             "activation": "relu",
             "positions": "sinusoidal",
             "embedding_scale": model.tgt_embedding.scale,
+        }
+    elif isinstance(model, Llama):
+        extra = {
+            "family": "decoder",
+            "norm": "rms",
+            "norm_first": True,
+            "activation": "silu",
+            "gated": True,
+            "positions": "rope",
+            "embedding_scale": 1.0,
         }
     else:
         extra = {
@@ -173,6 +184,7 @@ def write_javascript(
     vocabulary: Vocabulary | ByteBPE | None = None,
     card: str = "",
     rounding: Mapping[str, Any] | None = None,
+    extra: Mapping[str, Any] | None = None,
 ) -> Path:
     """Write a model as a script, atomically.
 
@@ -185,6 +197,7 @@ def write_javascript(
             one printable character, with its merges in order.
         card: The model card.
         rounding: What the rounding cost.
+        extra: What else a figure wants to know, as JSON can hold it.
 
     Returns:
         The path.
@@ -197,6 +210,7 @@ def write_javascript(
         **_tokens(vocabulary),
         "card": card,
         "tensors": entries,
+        **(extra or {}),
     }
     text = json.dumps(head, ensure_ascii=False, separators=(",", ":"))
     data = base64.b64encode(content).decode()

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from attention_guide.checkpoints.files import write_atomically
 from attention_guide.models import Transformer, TransformerConfig
 from attention_guide.models.gpt2 import GPT2, GPT2Config
+from attention_guide.models.llama import Llama, LlamaConfig
 from attention_guide.models.rnn import RecurrentConfig, RecurrentSeq2Seq
 from attention_guide.text import ByteBPE, Vocabulary
 
@@ -35,6 +36,7 @@ _FAMILIES: Final = {
     "transformer": _Family(Transformer, TransformerConfig, Vocabulary),
     "recurrent": _Family(RecurrentSeq2Seq, RecurrentConfig, Vocabulary),
     "gpt2": _Family(GPT2, GPT2Config, ByteBPE),
+    "llama": _Family(Llama, LlamaConfig, Vocabulary),
 }
 
 
@@ -127,7 +129,7 @@ def save_own(
 
     Args:
         name: The checkpoint's name.
-        model: A `Transformer`, a `RecurrentSeq2Seq` or a `GPT2`.
+        model: A `Transformer`, a `RecurrentSeq2Seq`, a `GPT2` or a `Llama`.
         vocabulary: What its ids mean, of the kind that its family has.
         training: Notes on the training that JSON can hold.
         card: The model card, Markdown.

@@ -1,0 +1,302 @@
+"""Train a Transformer until it repeats what it has read, and keep it as it was on the way.
+
+    python -m attention_guide.recipes.induction               # everything
+    python -m attention_guide.recipes.induction one-layer     # one row of the ledger
+    python -m attention_guide.recipes.induction two-layers --trained --javascript FOLDER
+
+Random letters, then the same letters once more: nothing but a look back tells the next one. A model
+of two layers finds how, at once and late; a model of one layer doesn't. Row by row, the ledger
+`induction` gets loss, accuracy and what the heads attend to, by step; the first seed of two layers
+leaves its snapshots and their card. The last command writes the snapshots that are there as a
+script of the playground; without `--trained` it does so after training.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Final
+
+import torch
+from jaxtyping import Int
+from torch import Tensor, nn
+
+from attention_guide.checkpoints.own import rounded
+from attention_guide.checkpoints.snapshots import SNAPSHOTS, save_snapshots
+from attention_guide.models import Llama, LlamaConfig
+from attention_guide.recipes.induction_card import snapshot_card
+from attention_guide.recipes.induction_measures import (
+    LETTERS,
+    held_out_letters,
+    measure,
+    repeated_letters,
+)
+from attention_guide.recipes.induction_page import write_induction_page
+from attention_guide.recipes.ledger import RESULTS, make_row, read_ledger, write_row
+from attention_guide.train import History, cosine, cross_entropy, fit
+from attention_guide.train.meter import EnergyMeter
+
+LEDGER: Final = "induction"
+
+__all__ = [
+    "SETTINGS",
+    "Setting",
+    "induction_model",
+    "letter_batches",
+    "main",
+    "run_seed",
+    "train_induction",
+]
+
+
+@dataclass(frozen=True)
+class Setting:
+    """What decides a row.
+
+    Attributes:
+        what: One sentence for the ledger.
+        n_layers: Blocks.
+        steps: Optimiser steps.
+        batch_size: Texts in a step, all of one period.
+        rate: Peak learning rate.
+        shortest: The shortest period drawn; a fixed one could be counted off, without a look at
+            the letters.
+        longest: The longest.
+        every: Steps between measurements.
+        snapshots: Steps after which the first seed is kept.
+        checkpoint: Name of the snapshots; `None` to keep none.
+    """
+
+    what: str
+    n_layers: int
+    steps: int = 1200
+    batch_size: int = 64
+    rate: float = 1e-3
+    shortest: int = 4
+    longest: int = 20
+    every: int = 25
+    snapshots: tuple[int, ...] = ()
+    checkpoint: str | None = None
+
+
+SETTINGS: Final = {
+    "two-layers": Setting(
+        "Two layers, random letters repeated once.",
+        2,
+        snapshots=(
+            *(0, 100, 200, 300, 350, 375, 400, 425),
+            *(450, 475, 500, 550, 600, 700, 900, 1200),
+        ),
+        checkpoint="induction",
+    ),
+    "one-layer": Setting("One layer, same letters, same steps.", 1),
+}
+
+
+def induction_model(n_layers: int) -> Llama:
+    """A decoder of width 32 with two heads a layer and rotary positions, over 26 letters.
+
+    Args:
+        n_layers: Blocks; two for an induction head.
+
+    Returns:
+        A new model.
+
+    Examples:
+        >>> sum(p.numel() for p in induction_model(2).parameters())
+        22496
+    """
+    return Llama(
+        LlamaConfig(len(LETTERS), d_model=32, n_heads=2, d_ff=64, n_layers=n_layers, max_len=41)
+    )
+
+
+def letter_batches(setting: Setting, seed: int) -> Iterator[Int[Tensor, "B T"]]:
+    """Endless texts: a start token, P different random letters, the same letters again.
+
+    Args:
+        setting: Batch size and range of P, which is drawn anew for each batch.
+        seed: Seed of all draws.
+
+    Yields:
+        Ids, `(B, 1 + 2 P)`.
+
+    Examples:
+        >>> ids = next(letter_batches(SETTINGS["two-layers"], seed=0))
+        >>> period = ids.shape[1] // 2
+        >>> bool((ids[:, 1 : 1 + period] == ids[:, 1 + period :]).all())
+        True
+    """
+    generator = torch.Generator().manual_seed(seed)
+    while True:
+        high = setting.longest + 1
+        period = int(torch.randint(setting.shortest, high, (), generator=generator))
+        yield repeated_letters(period, setting.batch_size, generator)
+
+
+class _Keep:
+    """What `fit` asks to save: here, a copy of the weights at chosen steps."""
+
+    def __init__(self, model: nn.Module, steps: Sequence[int]) -> None:
+        self.steps = steps
+        self.states = {0: rounded(model)} if 0 in steps else {}
+
+    def due(self, step: int) -> bool:
+        return step in self.steps
+
+    def save(self, model: nn.Module, _optimizer: object, history: History) -> None:
+        if history.steps in self.steps:
+            self.states[history.steps] = rounded(model)
+
+
+def train_induction(
+    setting: Setting, seed: int, *, progress: bool = False
+) -> tuple[nn.Module, History, dict[int, dict[str, Tensor]]]:
+    """Train one seed: AdamW, warm-up and cosine, next-letter loss on every place.
+
+    Args:
+        setting: The row's setting.
+        seed: Of the weights and the letters.
+        progress: Whether to show a bar on standard error.
+
+    Returns:
+        The model, its history, and the weights (fp16) by step.
+    """
+    torch.manual_seed(seed)
+    model = induction_model(setting.n_layers)
+    held_out = held_out_letters(seed)
+    keep = _Keep(model, setting.snapshots)
+    first = measure(model.eval(), held_out)
+    history = fit(
+        model,
+        letter_batches(setting, seed),
+        lambda m, ids: cross_entropy(m(ids[:, :-1]), ids[:, 1:]),
+        steps=setting.steps,
+        optimizer=torch.optim.AdamW(model.parameters(), lr=setting.rate, weight_decay=0.01),
+        schedule=cosine(min(100, setting.steps // 10), setting.steps + 1),
+        evaluate=lambda m: measure(m, held_out),
+        evaluate_every=setting.every,
+        checkpoints=keep,
+        progress=progress,
+    )
+    history.evaluations.insert(0, {"step": 0, "seconds": 0.0, **first})
+    return model, history, keep.states
+
+
+def run_seed(setting: Setting, seed: int) -> dict[str, Any]:
+    """Train and measure one seed.
+
+    Args:
+        setting: The row's setting.
+        seed: Of the weights and the letters.
+
+    Returns:
+        `metrics` at the end, `curves`, `meter` and `states`.
+    """
+    with EnergyMeter() as meter:
+        model, history, states = train_induction(setting, seed, progress=sys.stderr.isatty())
+    records = history.evaluations
+    names = [name for name in records[-1] if name not in ("step", "seconds")]
+    metrics = {"parameters": float(sum(p.numel() for p in model.parameters()))}
+    return {
+        "metrics": metrics | {name: records[-1][name] for name in names},
+        "curves": {
+            name: [[record["step"], round(record[name], 4)] for record in records] for name in names
+        },
+        "meter": meter,
+        "states": states,
+    }
+
+
+def run_row(
+    row_id: str,
+    setting: Setting,
+    seeds: Sequence[int],
+    *,
+    results: Path = RESULTS,
+    snapshots: Path = SNAPSHOTS,
+) -> None:
+    """Run every seed of a row, keep the first one's snapshots, write the row.
+
+    Args:
+        row_id: The row's name.
+        setting: Its setting.
+        seeds: The seeds.
+        results: Folder of the ledger.
+        snapshots: Folder of the snapshots.
+    """
+    runs = []
+    for seed in seeds:
+        runs.append(run_seed(setting, seed))
+        metrics, meter = runs[-1]["metrics"], runs[-1]["meter"]
+        print(
+            f"{row_id} seed {seed}: second half {metrics['second half: loss']:.3f} nats, "
+            f"{meter.wall_seconds:.0f} s ({meter.cpu_seconds:.0f} s CPU)",
+            flush=True,
+        )
+    row = make_row(
+        row_id,
+        what=setting.what,
+        command=f"python -m attention_guide.recipes.induction {row_id}",
+        seeds=seeds,
+        settings={key: value for key, value in vars(setting).items() if key != "what"},
+        metrics={key: [run["metrics"][key] for run in runs] for key in runs[0]["metrics"]},
+        curves={key: [run["curves"][key] for run in runs] for key in runs[0]["curves"]},
+        wall_seconds=[run["meter"].wall_seconds for run in runs],
+        cpu_seconds=[run["meter"].cpu_seconds for run in runs],
+    )
+    if setting.checkpoint:
+        notes = {"command": row.command, "seed": seeds[0], "steps": setting.steps, "date": row.date}
+        save_snapshots(
+            setting.checkpoint,
+            induction_model(setting.n_layers).config,
+            runs[0]["states"],
+            LETTERS,
+            training=notes,
+            card=snapshot_card(setting.checkpoint, row),
+            folder=snapshots,
+        )
+    write_row(LEDGER, row, folder=results)
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Read the command line and run the rows asked for.
+
+    Args:
+        arguments: By default those that the program was started with.
+    """
+    parser = argparse.ArgumentParser(prog="python -m attention_guide.recipes.induction")
+    parser.add_argument("rows", nargs="*", help=f"any of: {', '.join(SETTINGS)}; default: all")
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
+    parser.add_argument("--threads", type=int, default=1, help="threads that torch may use")
+    parser.add_argument("--steps", type=int, help="steps in place of the row's own")
+    parser.add_argument("--into", type=Path, help="write here, not into the package")
+    parser.add_argument("--javascript", type=Path, help="write a script of the playground there")
+    parser.add_argument("--trained", action="store_true", help="take the snapshots that are there")
+    options = parser.parse_args(arguments)
+    unknown = set(options.rows) - SETTINGS.keys()
+    if unknown:
+        parser.error(f"unknown rows: {', '.join(sorted(unknown))}")
+    if options.steps and options.into is None:
+        parser.error("--steps is for trials: it needs --into FOLDER")
+    if options.trained and options.javascript is None:
+        parser.error("--trained leaves nothing to do without --javascript FOLDER")
+    torch.set_num_threads(options.threads)
+    for row_id in options.rows or SETTINGS:
+        setting = SETTINGS[row_id]
+        if options.steps:
+            setting = replace(setting, steps=options.steps)
+        results, snapshots = options.into or RESULTS, options.into or SNAPSHOTS
+        if not options.trained:
+            run_row(row_id, setting, options.seeds, results=results, snapshots=snapshots)
+        if options.javascript and setting.checkpoint:
+            row = read_ledger(LEDGER, folder=results)[row_id]
+            path = write_induction_page(row, options.javascript, snapshots=snapshots)
+            print(f"{path}: {path.stat().st_size / 1024:.0f} KB")
+
+
+if __name__ == "__main__":
+    main()
