@@ -58,7 +58,7 @@ const LiveShards = (() => {
       const found = await shelf?.match(url);
       if (!found || !(await good(await fill(found, room, () => {}), shard, room))) {
         const start = at;
-        const count = await fill(await ask(url, part, signal), room, (n) => progress(start + n));
+        const count = await ask(url, room, part, signal, (n) => progress(start + n));
         if (!(await good(count, shard, room))) {
           throw new Error(`${part} arrived damaged; nothing of it was kept`);
         }
@@ -73,20 +73,22 @@ const LiveShards = (() => {
 
   /**
    * @param {string} url
-   * @param {string} part
+   * @param {Uint8Array} room
+   * @param {string} part its name for people
    * @param {AbortSignal} signal
+   * @param {(bytes: number) => void} progress
    */
-  async function ask(url, part, signal) {
-    let response;
+  async function ask(url, room, part, signal, progress) {
     try {
-      response = await fetch(url, { signal });
+      const response = await fetch(url, { signal });
+      if (!response.ok) throw new Error(`${part} is missing on the site (${response.status})`);
+      return await fill(response, room, progress);
     } catch (error) {
       signal.throwIfAborted();
+      if (!(error instanceof TypeError)) throw error;
       const why = navigator.onLine ? "the site doesn't answer" : "there is no network";
       throw new Error(`${part} could not be fetched: ${why}`);
     }
-    if (!response.ok) throw new Error(`${part} is missing on the site (${response.status})`);
-    return response;
   }
 
   /**

@@ -10,6 +10,18 @@
   const ENGINE = ["kernel.js", "weights.js", "layers.js", "blocks.js", "model.js"];
   /** @type {Record<string, string[]>} scripts of each figure, in order */
   const NEEDS = {
+    bert: [
+      ...ENGINE,
+      "wordpiece.js",
+      "bert-model.js",
+      "minilm/index.js",
+      "ui.js",
+      "pictures.js",
+      "bert-files.js",
+      "bert-maps.js",
+      "bert-room.js",
+      "bert.js",
+    ],
     calculator: ["attention.js", "ui.js", "calculator.js"],
     masks: ["ui.js", "mask-rules.js", "masks.js"],
     positions: ["kernel.js", "layers.js", "ui.js", "position-rules.js", "positions.js"],
