@@ -142,7 +142,8 @@ def load_snapshots(name: str, *, folder: Path = SNAPSHOTS) -> Snapshots:
     if notes["family"] != FAMILY:
         raise ValueError(f"{path.name}: expected family {FAMILY}; got {notes['family']}")
     states: dict[int, dict[str, Tensor]] = {}
-    for full, tensor in safetensors.torch.load(content).items():
+    # safetensors gives names in no order; every step shall have the same one.
+    for full, tensor in sorted(safetensors.torch.load(content).items()):
         step, _, key = full.partition("/")
         if not (step.isdigit() and key):
             raise ValueError(f"{path.name}: not snapshots of this book: it has {full!r}")

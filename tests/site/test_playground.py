@@ -17,7 +17,7 @@ from tests.playground.reference import write_references
 from tests.site.browser import AXE, SCREENSHOTS, WCAG, Visit, context
 from tests.site.live import HOSTILE, figure, said
 
-FIGURES = ["calculator", "masks", "translator", "positions"]
+FIGURES = ["calculator", "masks", "translator", "positions", "learning"]
 ENGINE = ["kernel.js", "weights.js", "layers.js", "blocks.js", "model.js"]
 
 
@@ -111,7 +111,19 @@ def _far(live: Locator) -> None:
     live.get_by_role("slider", name="Pairs").fill("3")
 
 
-CHANGE = {"calculator": _mask_two, "masks": _window, "translator": _french, "positions": _far}
+def _later(live: Locator) -> None:
+    live.get_by_label("Letters", exact=True).fill("pictures")
+    live.get_by_label("and the same letters again").uncheck()
+    live.get_by_role("slider", name="Training").fill("9")
+
+
+CHANGE = {
+    "calculator": _mask_two,
+    "masks": _window,
+    "translator": _french,
+    "positions": _far,
+    "learning": _later,
+}
 
 
 @pytest.mark.parametrize("name", FIGURES)

@@ -23,6 +23,14 @@
       "bert.js",
     ],
     calculator: ["attention.js", "ui.js", "calculator.js"],
+    learning: [
+      ...ENGINE,
+      "ui.js",
+      "pictures.js",
+      "induction.js",
+      "models/induction.js",
+      "learning.js",
+    ],
     masks: ["ui.js", "mask-rules.js", "masks.js"],
     positions: ["kernel.js", "layers.js", "ui.js", "position-rules.js", "positions.js"],
     translator: [

@@ -298,19 +298,28 @@ const LiveUI = (() => {
   ];
 
   /**
+   * The colour of a weight from 0 to 1: red, green and blue.
+   *
+   * @param {number} weight
+   */
+  function cividis(weight) {
+    const place = Math.max(0, Math.min(1, weight)) * (CIVIDIS.length - 1);
+    const low = Math.min(Math.floor(place), CIVIDIS.length - 2);
+    return CIVIDIS[low].map((c, i) => Math.round(c + (place - low) * (CIVIDIS[low + 1][i] - c)));
+  }
+
+  /** @param {number} weight */
+  const shade = (weight) => `rgb(${cividis(weight).join(" ")})`;
+
+  /**
    * Colour a cell by a weight from 0 to 1, with letters that can be read on it.
    *
    * @param {HTMLElement} cell
    * @param {number} weight
    */
   function paint(cell, weight) {
-    const place = Math.max(0, Math.min(1, weight)) * (CIVIDIS.length - 1);
-    const low = Math.min(Math.floor(place), CIVIDIS.length - 2);
-    const colour = CIVIDIS[low].map((c, i) =>
-      Math.round(c + (place - low) * (CIVIDIS[low + 1][i] - c)),
-    );
-    cell.style.background = `rgb(${colour.join(" ")})`;
-    cell.style.color = luminance(colour) > 0.179 ? "#000" : "#fff"; // where both contrast alike
+    cell.style.background = shade(weight);
+    cell.style.color = luminance(cividis(weight)) > 0.179 ? "#000" : "#fff"; // where both contrast alike
   }
 
   /**
@@ -337,5 +346,18 @@ const LiveUI = (() => {
     return Number(text) === 0 ? text.replace("-", "") : text.replace("-", "−");
   }
 
-  return { h, unique, define, mount, stateOf, slider, select, checkbox, grid, paint, number };
+  return {
+    h,
+    unique,
+    define,
+    mount,
+    stateOf,
+    slider,
+    select,
+    checkbox,
+    grid,
+    paint,
+    shade,
+    number,
+  };
 })();

@@ -25,6 +25,7 @@ def test_what_is_saved_comes_back(tmp_path):
     kept = load_snapshots("demo", folder=tmp_path)
     assert (kept.steps, kept.config, kept.training) == ((0, 20), CONFIG, {"seed": 3})
     assert (kept.vocabulary, kept.card) == (Vocabulary("abcde"), "# demo\n")
+    assert list(kept.states[0]) == list(kept.states[20])
     for step, state in states.items():
         model = kept.at(step)
         assert not model.training

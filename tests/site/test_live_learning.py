@@ -1,0 +1,140 @@
+"""Watch it learn, driven as a person would."""
+
+from __future__ import annotations
+
+import re
+
+from playwright.sync_api import Browser, Locator, expect
+
+from attention_guide.recipes.induction import SETTINGS
+from tests.site.browser import Visit, context
+from tests.site.live import HOSTILE, figure
+
+STEPS = SETTINGS["two-layers"].snapshots
+
+
+def summary(live: Locator) -> str:
+    return live.locator(".live-summary").inner_text()
+
+
+def shares(live: Locator) -> list[float]:
+    """What the right letter gets: in the first half, in the second."""
+    return [float(number) for number in re.findall(r"([\d.]+) %", summary(live))]
+
+
+def weights(live: Locator, head: int) -> str:
+    return live.locator(".live-view svg").nth(head).inner_html()
+
+
+def test_the_slider_goes_from_guessing_to_knowing(browser: Browser, base: str) -> None:
+    with figure(browser, base, "learning") as (_, live):
+        slider = live.get_by_role("slider", name="Training")
+        assert slider.get_attribute("aria-valuetext") == "step 0"
+        first, second = shares(live)
+        assert first < 6
+        assert second < 6
+        early = [weights(live, head) for head in range(4)]
+        slider.focus()
+        slider.press("End")
+        assert slider.get_attribute("aria-valuetext") == f"step {STEPS[-1]}"
+        first, second = shares(live)
+        assert first < 12
+        assert second > 90
+        late = [weights(live, head) for head in range(4)]
+        assert all(a != b for a, b in zip(early, late, strict=True))
+        assert re.search(r"layer 2, head \d, score 0\.9", summary(live))
+        chosen = live.locator(".live-view.live-chosen")
+        assert "★" in chosen.inner_text()
+        slider.press("ArrowLeft")
+        assert f"After {STEPS[-2]} steps" in summary(live)
+
+
+def test_tables_hold_what_the_pictures_show(browser: Browser, base: str) -> None:
+    with figure(browser, base, "learning") as (_, live):
+        live.get_by_role("slider", name="Training").press("End")
+        for name in ("The curves", "The probabilities"):
+            fold = live.get_by_text(f"{name} as a table")
+            fold.focus()
+            fold.press("Enter")
+        curves = live.get_by_role("region", name="The curves").locator("tbody tr")
+        assert curves.count() == len(STEPS)
+        assert "▸" in curves.last.inner_text()
+        odds = live.get_by_role("region", name="The probabilities").locator("tbody tr")
+        values = [float(row.locator("td").last.inner_text()) for row in odds.all()]
+        assert len(values) == 20
+        assert min(values[11:]) > 0.5
+        fold = live.locator(".live-view").nth(3).get_by_text("as a table")
+        fold.click()
+        sums = live.locator(".live-view").nth(3).locator("tbody tr").evaluate_all(
+            "rows => rows.map(r => [...r.cells].slice(1).reduce("
+            "(s, c) => s + (Number(c.textContent) || 0), 0))"
+        )  # fmt: skip
+        assert len(sums) == 21
+        assert all(abs(total - 1) < 0.06 for total in sums)
+
+
+def test_letters_are_the_readers_own(browser: Browser, base: str) -> None:
+    with figure(browser, base, "learning") as (page, live):
+        live.get_by_role("slider", name="Training").press("End")
+        field = live.get_by_label("Letters", exact=True)
+        field.fill("")
+        field.press_sequentially("Quickly")
+        bars = live.locator("svg[aria-label^=Bars] text").all_text_contents()
+        assert "quicklyquickly" in "".join(bars)
+        assert shares(live)[1] > 80
+        live.get_by_label("and the same letters again").uncheck()
+        assert "No letter occurs twice" in summary(live)
+        live.get_by_label("and the same letters again").check()
+        before = summary(live)
+        for text in [*HOSTILE, "ab cd", "a", "größe", "a1"]:
+            field.fill("")
+            page.keyboard.insert_text(text)
+            if text == HOSTILE[0]:  # what fits into the field are twenty letters
+                assert field.input_value() == "x" * 20
+                field.fill("quickly")
+                continue
+            assert field.get_attribute("aria-invalid") == "true", text
+            assert "Type 2 to 20 letters" in live.get_by_role("alert").inner_text()
+            assert summary(live) == before
+        assert page.evaluate("document.querySelector('.live img') === null")
+        live.get_by_role("button", name="Reset").click()
+        expect(field).to_have_value("blacksmith")
+        assert live.get_by_role("alert").inner_text() == ""
+        assert field.get_attribute("aria-invalid") == "false"
+
+
+def test_it_plays_pauses_and_stops_at_the_end(browser: Browser, base: str) -> None:
+    with figure(browser, base, "learning") as (page, live):
+        page.clock.install()
+        play = live.get_by_role("button", name="Play")
+        play.focus()
+        play.press("Enter")
+        page.clock.run_for(2000)
+        assert f"After {STEPS[2]} steps" in summary(live)
+        assert live.locator(".live-summary").get_attribute("aria-live") == "off"
+        live.get_by_role("button", name="Pause").press("Enter")
+        page.clock.run_for(5000)
+        assert f"After {STEPS[2]} steps" in summary(live)
+        assert live.locator(".live-summary").get_attribute("aria-live") == "polite"
+        live.get_by_role("button", name="Play").press("Enter")
+        page.clock.run_for(60_000)
+        assert f"After {STEPS[-1]} steps" in summary(live)
+        expect(live.get_by_role("button", name="Play")).to_be_visible()
+        live.get_by_role("button", name="Play").press("Enter")
+        assert "After 0 steps" in summary(live)
+
+
+def test_nothing_moves_by_itself_for_who_prefers_less_motion(browser: Browser, base: str) -> None:
+    with context(browser, Visit("learning"), reduced_motion="reduce") as opened:
+        page = opened.new_page()
+        page.clock.install()
+        page.goto(f"{base}playground/")
+        live = page.locator("[data-live=learning]")
+        live.scroll_into_view_if_needed()
+        live.get_by_role("button", name="Show me").click()
+        step = live.get_by_role("button", name="Next step")
+        step.click()
+        page.clock.run_for(10_000)
+        assert f"After {STEPS[1]} steps" in summary(live)
+        step.click()
+        assert f"After {STEPS[2]} steps" in summary(live)
