@@ -25,6 +25,7 @@ from attention_guide.checkpoints.javascript import (
     untied,
     write_javascript,
 )
+from attention_guide.checkpoints.snapshots import load_snapshots
 from attention_guide.explain import logit_lens
 from attention_guide.functional import rope_frequencies
 from attention_guide.layers import (
@@ -138,6 +139,7 @@ def write_references(folder: Path) -> list[str]:
     names.append(_post_norm_pair(folder))
     names.append(_numbers(folder))
     names.append(_topics(folder))
+    names.append(_induction(folder))
     (folder / "names.json").write_text(json.dumps(names))
     return names
 
@@ -192,6 +194,19 @@ def _topics(folder: Path) -> str:
     _write_reference(folder, TOPICS, own.model, lambda: own.model(ids), target=ids)
     _write_readings(folder, TOPICS, own.model, ids)
     return TOPICS
+
+
+def _induction(folder: Path) -> str:
+    """A snapshot from the middle of its training, on letters that repeat."""
+    kept = load_snapshots("induction")
+    model = kept.at(500)
+    name = "induction-500"
+    write_javascript(
+        folder / f"{name}.js", kept.states[500], engine_config(model), precision="fp16"
+    )
+    ids = torch.tensor([kept.vocabulary.encode("blacksmith" * 2, bos=True)])
+    _write_reference(folder, name, model, lambda: model(ids), target=ids)
+    return name
 
 
 def _shaken(model: nn.Module) -> Any:
