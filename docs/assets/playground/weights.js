@@ -1,7 +1,8 @@
 // A model's file, read: base64 to bytes to numbers.
 //
 // A file is one call, LiveWeights.add({...}), so that a page can load it with a script element, from
-// a server or from a folder. book/playground.py writes it and says there what stands in it.
+// a server or from a folder. attention_guide/checkpoints/javascript.py writes it and says
+// what stands in it.
 "use strict";
 
 /**
@@ -19,6 +20,8 @@
  * @property {string} name
  * @property {Record<string, any>} config sizes and choices, see model.js
  * @property {string[]} vocabulary token of each id
+ * @property {[string, string][]} [merges] of byte-level BPE, in order
+ * @property {Record<string, number>} [specials] their ids
  * @property {PackedTensor[]} tensors
  * @property {string} data base64
  * @property {string} card the model card
