@@ -9,6 +9,8 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Final
 
+from torch import Tensor
+
 from attention_guide.text.bpe_training import BYTE_ORDER, learn_byte_merges
 from attention_guide.text.pretokens import pretokens
 from attention_guide.text.vocabulary import BOS, EOS, PAD
@@ -148,7 +150,7 @@ class ByteBPE:
             ids += self._encode_piece(piece)
         return [*ids, self.specials[EOS]] if eos else ids
 
-    def decode(self, ids: Iterable[int], *, specials: bool = False) -> str:
+    def decode(self, ids: Iterable[int] | Tensor, *, specials: bool = False) -> str:
         """Ids to text; bytes that are no UTF-8, such as half a character, become U+FFFD.
 
         Args:
@@ -163,7 +165,7 @@ class ByteBPE:
         """
         return self.decode_bytes(ids, specials=specials).decode("utf-8", errors="replace")
 
-    def decode_bytes(self, ids: Iterable[int], *, specials: bool = False) -> bytes:
+    def decode_bytes(self, ids: Iterable[int] | Tensor, *, specials: bool = False) -> bytes:
         """Ids to the bytes that they stand for: see `decode`.
 
         Examples:

@@ -8,6 +8,8 @@ from collections import Counter
 from collections.abc import Iterable
 from typing import ClassVar, Protocol, TypeVar, runtime_checkable
 
+from torch import Tensor
+
 from attention_guide.text.vocabulary import BOS, EOS, PAD, UNK, Vocabulary, characters
 
 # A word or a run of marks takes one space before it along, so that joining gives the text back.
@@ -28,7 +30,7 @@ class Tokenizer(Protocol):
         """Text to ids."""
         ...
 
-    def decode(self, ids: Iterable[int], *, specials: bool = False) -> str:
+    def decode(self, ids: Iterable[int] | Tensor, *, specials: bool = False) -> str:
         """Ids to text."""
         ...
 
@@ -113,7 +115,7 @@ class CharacterTokenizer:
         pieces = [UNK if piece in _SPECIALS else piece for piece in self.split(text)]
         return self.vocabulary.encode(pieces, bos=bos, eos=eos)
 
-    def decode(self, ids: Iterable[int], *, specials: bool = False) -> str:
+    def decode(self, ids: Iterable[int] | Tensor, *, specials: bool = False) -> str:
         """Ids to text, up to the first end-of-sequence id; unknown pieces as `<unk>`.
 
         Args:

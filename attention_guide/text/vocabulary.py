@@ -6,6 +6,8 @@ import json
 from collections.abc import Callable, Iterable, Sequence
 from typing import Final
 
+from torch import Tensor
+
 PAD: Final = "<pad>"
 BOS: Final = "<bos>"
 EOS: Final = "<eos>"
@@ -175,7 +177,7 @@ class Vocabulary:
         ids = [self.id_of(token) for token in tokens]
         return [self.bos_id] * bos + ids + [self.eos_id] * eos
 
-    def decode(self, ids: Iterable[int], *, specials: bool = False) -> list[str]:
+    def decode(self, ids: Iterable[int] | Tensor, *, specials: bool = False) -> list[str]:
         """Ids to tokens, up to the first end-of-sequence id.
 
         Args:

@@ -9,6 +9,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Final
 
+from torch import Tensor
+
 PAD, UNK, CLS, SEP, MASK = SPECIALS = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
 # Blocks of ideographs: each stands for a word, without spaces between them.
 _IDEOGRAPHS: Final = (
@@ -149,7 +151,7 @@ class WordPiece:
         width = max(map(len, rows), default=0)
         return [row + [self.pad_id] * (width - len(row)) for row in rows]
 
-    def decode(self, ids: Iterable[int]) -> str:
+    def decode(self, ids: Iterable[int] | Tensor) -> str:
         """Words with spaces between them; pieces joined, specials left out.
 
         Examples:

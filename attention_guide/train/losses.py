@@ -7,9 +7,9 @@ from collections.abc import Callable
 
 import torch
 from jaxtyping import Float, Int
-from torch import Tensor, nn
+from torch import Tensor
 
-PairLoss = Callable[[nn.Module, tuple[Tensor, Tensor]], Tensor]
+PairLoss = Callable[[Callable[[Tensor, Tensor], Tensor], tuple[Tensor, Tensor]], Tensor]
 
 
 def cross_entropy(
@@ -115,7 +115,7 @@ def teacher_forcing(*, pad_id: int = 0, label_smoothing: float = 0.0) -> PairLos
         True
     """
 
-    def loss(model: nn.Module, batch: tuple[Tensor, Tensor]) -> Tensor:
+    def loss(model: Callable[[Tensor, Tensor], Tensor], batch: tuple[Tensor, Tensor]) -> Tensor:
         src, tgt = batch
         logits = model(src, tgt[:, :-1])
         return cross_entropy(logits, tgt[:, 1:], pad_id=pad_id, label_smoothing=label_smoothing)
