@@ -12,6 +12,9 @@
   /** @typedef {{text: string, again: boolean, at: number}} State `at`: which snapshot */
 
   const isText = (/** @type {any} */ x) => typeof x === "string" && /^[a-z]{2,20}$/.test(x);
+  /** A place that scrolls, for pictures of long texts. @param {string} name */
+  const room = (name) =>
+    h("div", { class: "live-grid live-map", tabindex: 0, role: "region", "aria-label": name });
   const percent = (/** @type {number} */ p) => `${number(100 * p, p < 0.1 ? 1 : 0)} %`;
 
   LiveUI.define("learning", (saved) => {
@@ -58,14 +61,13 @@
     const summary = h("p", { class: "live-summary" });
     const charts = h("div", { class: "live-row" });
     const log = fold("The curves");
-    const odds = h("div", { class: "live-grid" });
+    const odds = room("Bars");
     const oddsTable = fold("The probabilities");
     const maps = Array.from({ length: config.n_layers * config.n_heads }, (_, i) => {
+      const name = `Head ${(i % config.n_heads) + 1} of layer ${1 + Math.floor(i / config.n_heads)}`;
       const title = h("p", { class: "live-chart-title" });
-      const picture = h("div");
-      const weights = fold(
-        `Head ${(i % config.n_heads) + 1} of layer ${1 + Math.floor(i / config.n_heads)}`,
-      );
+      const picture = room(`${name}, map`);
+      const weights = fold(name);
       const element = h("div", { class: "live-view" }, title, picture, weights.element);
       return { element, title, picture, weights };
     });

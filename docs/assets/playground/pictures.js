@@ -132,12 +132,12 @@ const LivePictures = (() => {
     const parts = tokens.flatMap((token, i) => [
       svg(
         "text",
-        { x: CELL - 3, y: CELL * (i + 2) - 2, "text-anchor": "end", "font-size": 10 },
+        { x: CELL - 3, y: CELL * (i + 2) - 2, "text-anchor": "end", "font-size": 11 },
         token,
       ),
       svg(
         "text",
-        { x: CELL * (i + 1.5), y: CELL - 3, "text-anchor": "middle", "font-size": 10 },
+        { x: CELL * (i + 1.5), y: CELL - 3, "text-anchor": "middle", "font-size": 11 },
         token,
       ),
     ]);
