@@ -11,6 +11,7 @@ from torch import Tensor
 from attention_guide.models.rotary import Yarn
 
 _YARN = ("factor", "original_max_position_embeddings", "beta_fast", "beta_slow", "attention_factor")
+_LLAMA_3 = (*_YARN[:2], "low_freq_factor", "high_freq_factor")
 
 
 def read_rope(config: Mapping[str, Any]) -> tuple[float, Yarn | None, dict[str, Any]]:
@@ -21,12 +22,15 @@ def read_rope(config: Mapping[str, Any]) -> tuple[float, Yarn | None, dict[str, 
     }
     base = float(settings.get("rope_theta") or config.get("rope_theta") or 10_000.0)
     kind = settings.get("rope_type", settings.get("type", "default"))
-    if kind not in ("default", "yarn"):
-        raise ValueError(f"config: rope_type: expected 'default' or 'yarn'; got {kind!r}")
+    if kind not in ("default", "yarn", "llama3"):
+        raise ValueError(f"config: rope_type: expected default, yarn or llama3; got {kind!r}")
     if settings.get("partial_rotary_factor", 1.0) != 1.0:
         raise ValueError("config: partial_rotary_factor: expected 1.0")
     if kind == "default":
         return base, None, settings
+    if kind == "llama3":
+        factor, length, slow, fast = (settings[name] for name in _LLAMA_3)
+        return base, Yarn(factor, length, fast, slow, 1.0, "rotations"), settings
     if not settings.get("truncate", True):
         raise ValueError("config: truncate: expected True")
     factor, length = (settings[name] for name in _YARN[:2])
@@ -39,6 +43,15 @@ def write_rope(base: float, yarn: Yarn | None, **more: Any) -> dict[str, Any]:
     """The settings that `read_rope` reads, under the names that old and new releases know."""
     if yarn is None:
         return {"rope_theta": base, "rope_scaling": None}
+    if yarn.ramp == "rotations":
+        if yarn.attention_factor != 1.0:
+            raise ValueError(
+                "config: yarn: expected attention_factor 1.0 with ramp 'rotations', which is all "
+                f"that theirs can say (llama3); got {yarn.attention_factor}"
+            )
+        ends = (yarn.factor, yarn.original_len, yarn.slow, yarn.fast)
+        settings = dict(zip(_LLAMA_3, ends, strict=True))
+        return {"rope_theta": base, "rope_scaling": {"rope_type": "llama3", **settings}}
     values = (yarn.factor, yarn.original_len, yarn.fast, yarn.slow, yarn.attention_factor)
     settings = {name: x for name, x in zip(_YARN, values, strict=True) if x is not None}
     return {"rope_theta": base, "rope_scaling": {"rope_type": "yarn", **settings, **more}}

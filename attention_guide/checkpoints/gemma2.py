@@ -39,9 +39,10 @@ def _build(config: Mapping[str, Any]) -> Gemma2:
     expect(config, "attention_dropout", 0.0)
     expect(config, "tie_word_embeddings", True)
     expect(config, "use_bidirectional_attention", None, False)
-    base, yarn, _ = read_rope(config)
+    base, yarn, rope = read_rope(config)
     if yarn is not None:
-        raise ValueError("config: rope_type: expected 'default'; got 'yarn'")
+        kind = rope.get("rope_type", rope.get("type"))
+        raise ValueError(f"config: rope_type: expected 'default'; got {kind!r}")
     n_layers = config["num_hidden_layers"]
     kinds = ["sliding_attention", "full_attention"] * n_layers
     expect(config, "layer_types", kinds[:n_layers], None)

@@ -51,6 +51,9 @@ CASES: dict[str, tuple[str, dict[str, Any]]] = {
     "Llama, tied, other head width": ("Llama", GROUPED | {"tie_word_embeddings": True,
                                                           "head_dim": 12}),
     "Llama with YaRN": ("Llama", GROUPED | {"rope_parameters": YARN}),
+    "Llama 3.1": ("Llama", GROUPED | {"rope_parameters": {
+        "rope_type": "llama3", "rope_theta": 100.0, "factor": 8.0, "low_freq_factor": 1.0,
+        "high_freq_factor": 4.0, "original_max_position_embeddings": 32}}),
     "Mistral with a window": ("Mistral", GROUPED | {"sliding_window": 3}),
     "Mixtral": ("Mixtral", GROUPED | {"num_local_experts": 4, "num_experts_per_tok": 2}),
     "Gemma 2": ("Gemma2", GROUPED | {"head_dim": 8, "sliding_window": 3,

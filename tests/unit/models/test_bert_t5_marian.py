@@ -18,6 +18,7 @@ from attention_guide.models import (
     Marian,
     MarianConfig,
     T5Config,
+    Yarn,
 )
 
 CONFIG = BertConfig(23, d_model=16, n_heads=4, n_layers=2, d_ff=24, max_len=8)
@@ -101,6 +102,9 @@ def test_llamas_that_hugging_face_has_no_place_for() -> None:
     config, state = to_hugging_face(Llama(sizes))
     with pytest.raises(ValueError, match=r"no place for blocks\.0\.self_attention\.sinks"):
         to_hugging_face(Llama(LlamaConfig(23, 16, 4, d_ff=24, n_layers=1, sinks=True)))
-    scaled = {"rope_scaling": {"rope_type": "llama3", "factor": 8.0}}
-    with pytest.raises(ValueError, match="rope_type: expected 'default' or 'yarn'; got 'llama3'"):
+    scaled = {"rope_scaling": {"rope_type": "longrope", "factor": 8.0}}
+    with pytest.raises(ValueError, match="expected default, yarn or llama3; got 'longrope'"):
         from_hugging_face(config | scaled, state)
+    paper = Yarn(8.0, 32, ramp="rotations")
+    with pytest.raises(ValueError, match=r"expected attention_factor 1\.0 with ramp 'rotations'"):
+        to_hugging_face(Llama(LlamaConfig(23, 16, 4, d_ff=24, n_layers=1, yarn=paper)))
