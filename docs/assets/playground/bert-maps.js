@@ -5,6 +5,7 @@
  * @typedef {object} Heads the weights of one pass
  * @property {string[]} tokens
  * @property {boolean[]} hidden tokens that are left out
+ * @property {boolean} [causal] what lies ahead is hidden from everybody
  * @property {Float32Array[]} layers heads × queries × keys each
  */
 
@@ -60,7 +61,7 @@ const LiveHeads = (() => {
         const weights = read.layers[layer].subarray(head * n * n, (head + 1) * n * n);
         const pixels = new Uint32Array(image.data.buffer);
         weights.forEach((weight, i) => {
-          pixels[i] = colours[Math.round(weight * 255)];
+          if (!read.causal || i % n <= i / n) pixels[i] = colours[Math.round(weight * 255)];
         });
         context.putImageData(image, 0, 0);
       }
@@ -72,7 +73,7 @@ const LiveHeads = (() => {
         one.button.setAttribute("aria-pressed", String(here));
       }
     };
-    return { element, draw, mark };
+    return { element, cells, draw, mark };
   }
 
   /**
@@ -82,7 +83,7 @@ const LiveHeads = (() => {
    * @param {number} layer
    * @param {number} head
    */
-  function large({ tokens, hidden, layers }, layer, head) {
+  function large({ tokens, hidden, layers, causal }, layer, head) {
     const n = tokens.length;
     const name = `Layer ${layer + 1}, head ${head + 1}`;
     const map = tokens.map((_, t) =>
@@ -110,8 +111,9 @@ const LiveHeads = (() => {
       patternUnits: "userSpaceOnUse",
     });
     hatch.append(svg("path", { d: "M0 5L5 0", stroke: "currentColor" }));
-    const parts = [hatch, box(0, 0, { width: size, height: size, fill: shade(0) })];
+    const parts = [hatch, box(0, 0, { width: size, height: size, fill: `url(#${hatch.id})` })];
     names.forEach((label, t) => {
+      parts.push(box(t, 0, { width: CELL * (causal ? t + 1 : n), fill: shade(0) }));
       const place = margin + (t + 0.5) * CELL;
       const text = { "font-size": 12, "text-anchor": "end", y: 4 };
       const word = label.slice(0, 16);
@@ -136,7 +138,7 @@ const LiveHeads = (() => {
       ["", ...names],
       map.map((row, t) => [names[t], ...row]),
     );
-    return [h("div", region, whole), scale(" Hatched: left out."), table.element];
+    return [h("div", region, whole), scale(` Hatched: ${causal ? "lies ahead" : "left out"}.`), table.element];
   }
 
   return { overview, large };

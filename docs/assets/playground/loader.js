@@ -23,6 +23,18 @@
       "bert.js",
     ],
     calculator: ["attention.js", "ui.js", "calculator.js"],
+    gpt: [
+      ...ENGINE,
+      "ui.js",
+      "pictures.js",
+      "bert-maps.js",
+      "bpe.js",
+      "sampling.js",
+      "gpt-run.js",
+      "gpt-state.js",
+      "models/topics-gpt.js",
+      "gpt.js",
+    ],
     learning: [
       ...ENGINE,
       "ui.js",

@@ -204,8 +204,8 @@ const LivePictures = (() => {
   /**
    * @param {string} name
    * @param {string[]} head
-   * @param {(string | number)[][]} rows
-   * @param {number} current index of the row to mark
+   * @param {(string | number | Node)[][]} rows
+   * @param {number} [current] index of the row to mark
    */
   function table(name, head, rows, current) {
     const lines = rows.map(([first, ...rest], i) => {
@@ -213,7 +213,7 @@ const LivePictures = (() => {
       const title = h("th", { scope: "row" }, here ? `▸ ${first}` : `${first}`);
       const cells = rest.map((value) => {
         const td = h("td", { class: "live-cell" });
-        td.textContent = typeof value === "number" ? number(value) : value;
+        td.append(typeof value === "number" ? number(value) : value);
         if (typeof value === "number") paint(td, value);
         return td;
       });
@@ -230,5 +230,5 @@ const LivePictures = (() => {
     );
   }
 
-  return { svg, picture, curves, at, bars, attention, scale, fold };
+  return { svg, picture, curves, at, bars, attention, scale, fold, table };
 })();
