@@ -138,7 +138,11 @@ const LiveHeads = (() => {
       ["", ...names],
       map.map((row, t) => [names[t], ...row]),
     );
-    return [h("div", region, whole), scale(` Hatched: ${causal ? "lies ahead" : "left out"}.`), table.element];
+    return [
+      h("div", region, whole),
+      scale(` Hatched: ${causal ? "lies ahead" : "left out"}.`),
+      table.element,
+    ];
   }
 
   return { overview, large };
