@@ -159,8 +159,12 @@ const LiveWorkshop = (() => {
       const [a, b] = [LiveBert.dot(vectors[0], vectors[2]), LiveBert.dot(vectors[1], vectors[3])];
       const some = texts.some(({ out }) => out.length);
       result.replaceChildren(
-        meter("Similarity", a),
-        ...(some ? [meter("Without the words left out", b)] : []),
+        h(
+          "div",
+          { class: "live-row" },
+          meter("Similarity", a),
+          ...(some ? [meter("Without the words left out", b)] : []),
+        ),
         ...texts.flatMap(({ ids }, i) =>
           ids.length < TOKENS ? [] : [h("p", {}, `${titles[i]}: only ${TOKENS} tokens are read.`)],
         ),
