@@ -51,18 +51,15 @@
     const tokens = h("ol", { class: "live-chips", "aria-label": "Tokens" });
     const cache = h("p", { class: "live-cache", "aria-live": "polite" });
     const result = h("div", { "aria-live": "polite" });
-    const lens = h("div", {
-      class: "live-grid",
-      tabindex: 0,
-      role: "region",
-      "aria-label": "Layers",
-    });
+    const grid = { class: "live-grid live-words", tabindex: 0, role: "region" };
+    const lens = h("div", { ...grid, "aria-label": "Layers" });
     const map = h("div");
     const reads = h("p");
     const heads = LiveHeads.overview(config.n_layers, config.n_heads, (layer, head) => {
       Object.assign(state, { layer, head });
       showHead();
     });
+    heads.element.classList.add("live-few");
     const button = (/** @type {string} */ name, /** @type {() => void} */ onclick) =>
       h("button", { type: "button", onclick }, name);
     const zero = button("", toggled);
@@ -105,7 +102,6 @@
     let timer = 0;
 
     function typed() {
-      examples.set(0);
       set({ text: text.value.slice(0, LONGEST), added: [] });
     }
 
@@ -144,6 +140,7 @@
     function read() {
       clearTimeout(timer);
       if (document.activeElement !== text) text.value = state.text;
+      examples.set(EXAMPLES.indexOf(state.text) + 1);
       for (const [name, { set }] of Object.entries(rules)) set(Reflect.get(state, name));
       const ids = [end, ...bpe.encode(state.text)];
       problem.textContent = ids.length > READ ? `Only the first ${READ - 1} tokens are read.` : "";
@@ -198,8 +195,9 @@
           return [shown(id), bar, ...cells.map(percent)];
         });
       const stay = kept.reduce((n, x) => n + (x > 0 ? 1 : 0), 0);
+      const caption = `The next token: the ${SHOWN} likeliest. Drawn from: ${stay}.`;
       result.replaceChildren(
-        table(`The next token: the ${SHOWN} likeliest. Drawn from: ${stay}.`, head, rows),
+        h("div", { ...grid, "aria-label": "Next token" }, table(caption, head, rows)),
         h("p", { class: "live-change" }, before ? change(before, plain) : ""),
       );
     }
@@ -283,7 +281,6 @@
       body,
       reset: () => {
         state = start();
-        examples.set(0);
         text.value = state.text;
         read();
       },
