@@ -22,7 +22,7 @@ from mkdocs.structure.files import File, Files
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
-from book import downloads, labs, minilm, press  # noqa: E402  (MkDocs loads hooks without the repository on the path)
+from book import downloads, labs, minilm, press, scripts  # noqa: E402  (MkDocs loads hooks without the repository on the path)
 from book.build import OFFLINE, PDF  # noqa: E402
 from book.chapters import DOCS  # noqa: E402
 from book.markdown import labs as notebook_html  # noqa: E402
@@ -82,6 +82,9 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
     for source in (PDF, _offline_zip()):
         if source.exists() and not config.extra.get("offline"):
             _add(files, config, f"downloads/{source.name}", source)
+    for file in [file for file in files if scripts.is_lighter(file.src_uri)]:
+        text = scripts.without_comments(file.content_string)
+        _replace(files, file.src_uri, File.generated(config, file.src_uri, content=text))
     _mend_search(files, config)
     return files
 
