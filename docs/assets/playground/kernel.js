@@ -73,7 +73,7 @@ const LiveKernel = (() => {
   }
 
   /**
-   * The product in JavaScript. Tiles of 2 rows and 4 columns: what fits the registers of a browser's
+   * The product in JavaScript. Tiles of 3 rows and 4 columns: what fits the registers of a browser's
    * compiler. Its numbers are 64 bits wide, which costs nothing; telling it that 32 are enough, with
    * Math.fround, halves the speed. `| 0` says that a place is a whole number.
    *
@@ -86,9 +86,9 @@ const LiveKernel = (() => {
         const column = (b + (half >> 1) * ldb + (half & 1) * 4) | 0;
         const out = c + half * 4;
         let row = 0;
-        for (; row + 1 < rows; row += 2)
-          twoRows(f, a + row * lda, lda, column, out + row * ldc, ldc, k);
-        if (row < rows) oneRow(f, a + row * lda, column, out + row * ldc, k);
+        for (; row + 2 < rows; row += 3)
+          threeRows(f, a + row * lda, lda, column, out + row * ldc, ldc, k);
+        for (; row < rows; row++) oneRow(f, a + row * lda, column, out + row * ldc, k);
       }
     };
   }
@@ -102,7 +102,7 @@ const LiveKernel = (() => {
    * @param {number} ldc
    * @param {number} k
    */
-  function twoRows(f, a, lda, b, c, ldc, k) {
+  function threeRows(f, a, lda, b, c, ldc, k) {
     let s0 = 0;
     let s1 = 0;
     let s2 = 0;
@@ -111,26 +111,37 @@ const LiveKernel = (() => {
     let t1 = 0;
     let t2 = 0;
     let t3 = 0;
+    let u0 = 0;
+    let u1 = 0;
+    let u2 = 0;
+    let u3 = 0;
     let x = a | 0;
     let y = (a + lda) | 0;
+    let z = (a + 2 * lda) | 0;
     const end = (b + 8 * k) | 0;
     for (let p = b | 0; p < end; p = (p + 8) | 0) {
       const fx = f[x];
       const fy = f[y];
-      const b0 = f[p];
-      const b1 = f[(p + 1) | 0];
-      const b2 = f[(p + 2) | 0];
-      const b3 = f[(p + 3) | 0];
-      s0 += fx * b0;
-      s1 += fx * b1;
-      s2 += fx * b2;
-      s3 += fx * b3;
-      t0 += fy * b0;
-      t1 += fy * b1;
-      t2 += fy * b2;
-      t3 += fy * b3;
+      const fz = f[z];
+      let w = f[p];
+      s0 += fx * w;
+      t0 += fy * w;
+      u0 += fz * w;
+      w = f[(p + 1) | 0];
+      s1 += fx * w;
+      t1 += fy * w;
+      u1 += fz * w;
+      w = f[(p + 2) | 0];
+      s2 += fx * w;
+      t2 += fy * w;
+      u2 += fz * w;
+      w = f[(p + 3) | 0];
+      s3 += fx * w;
+      t3 += fy * w;
+      u3 += fz * w;
       x = (x + 1) | 0;
       y = (y + 1) | 0;
+      z = (z + 1) | 0;
     }
     f[c] += s0;
     f[c + 1] += s1;
@@ -140,6 +151,10 @@ const LiveKernel = (() => {
     f[c + ldc + 1] += t1;
     f[c + ldc + 2] += t2;
     f[c + ldc + 3] += t3;
+    f[c + 2 * ldc] += u0;
+    f[c + 2 * ldc + 1] += u1;
+    f[c + 2 * ldc + 2] += u2;
+    f[c + 2 * ldc + 3] += u3;
   }
 
   /**
