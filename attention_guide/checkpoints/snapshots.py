@@ -127,6 +127,7 @@ def load_snapshots(name: str, *, folder: Path = SNAPSHOTS) -> Snapshots:
         ValueError: The file isn't one that `save_snapshots` wrote.
 
     Examples:
+        >>> import torch
         >>> kept = load_snapshots("induction")
         >>> model = kept.at(kept.steps[-1])
         >>> ids = torch.tensor([kept.vocabulary.encode("stamps", bos=True)])
