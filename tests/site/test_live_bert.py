@@ -213,6 +213,7 @@ def test_every_head_is_there_and_one_is_large(live: Locator) -> None:
     fold.press("Enter")
     rows = live.locator("details tbody tr")
     kept = read()
+    expect(rows).to_have_count(16)
     assert rows.locator("th").all_inner_texts() == kept["tokens"]
     shown = [[float(x) for x in row.locator("td").all_inner_texts()] for row in rows.all()]
     for row, weights in zip(shown, kept["weights"], strict=True):
