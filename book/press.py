@@ -42,6 +42,7 @@ class BlockResult:
     figure: Path | None
     error: str | None
     seconds: float
+    finished: bool
     skipped: str | None = None
 
 
@@ -190,6 +191,7 @@ def _load(path: Path, file: Path) -> PageResult:
             figure=file.parent / b["figure"] if b["figure"] else None,
             error=b["error"],
             seconds=b["seconds"],
+            finished=b["finished"],
             skipped=b.get("skipped"),
         )
         for b in record["blocks"]

@@ -12,13 +12,16 @@ from book.chapters import ROOT, Block, parse
 
 
 def update(paths: list[Path]) -> list[Path]:
-    """Bring the outputs on `paths` up to date; the changed pages."""
+    """Bring the outputs on `paths` up to date; the changed pages.
+
+    From a block that raises on, a page keeps what it has: nothing is known of it.
+    """
     changed = []
     for path, result in press.run(paths).items():
         chapter = parse(path)
         text = chapter.text
         for block, outcome in reversed(list(zip(chapter.blocks, result.blocks, strict=True))):
-            if block.kind == "python" and not outcome.skipped:
+            if block.kind == "python" and outcome.finished and not outcome.skipped:
                 text = _with_output(text, block, outcome.stdout)
         if text != chapter.text:
             path.write_text(text, encoding="utf-8")
@@ -53,3 +56,8 @@ def main(paths: list[str]) -> None:
     chosen = [Path(p).resolve() for p in paths] or press.executable_pages()
     for path in update(chosen):
         print(f"book: rewrote the outputs of {path.relative_to(ROOT)}")
+    for result in press.run(chosen, quiet=True).values():
+        for block in result.blocks:
+            if not block.finished:
+                where = f"{result.path.relative_to(ROOT)}:{block.line}"
+                raise press.PageFailed(f"{where}: outputs from here on stay: {block.error}")

@@ -65,7 +65,8 @@ class PageRun:
     def __call__(self, example: Example) -> str | None:
         block: chapters.Block = example.parsed
         record: dict[str, Any] = {
-            "line": block.line, "stdout": "", "figure": None, "error": None, "seconds": 0.0
+            "line": block.line, "stdout": "", "figure": None, "error": None, "seconds": 0.0,
+            "finished": True,
         }  # fmt: skip
         self.records.append(record)
         if block.needs and not _available(block.needs):
@@ -82,7 +83,7 @@ class PageRun:
             record["error"] = _page_traceback(example.path)
         record["seconds"] = round(time.perf_counter() - started, 4)
         record["stdout"] = stdout.getvalue()
-        record["raised"] = record["error"] is not None
+        record["finished"] = record["error"] is None
         if record["error"] is None:
             record["error"] = _output_error(block, record["stdout"])
         figure_error, record["figure"] = self._take_figure(block)
@@ -177,12 +178,13 @@ def run(page: Path, out: Path) -> dict[str, Any]:
                     "figure": None,
                     "error": f"not run: the block at line {failed_line} raised",
                     "seconds": 0.0,
+                    "finished": False,
                 }
             )
             continue
         with contextlib.suppress(AssertionError):  # SybilFailure: it is in the record
             example.evaluate()
-        if page_run.records[-1].get("raised"):
+        if not page_run.records[-1]["finished"]:
             failed_line = example.parsed.line
     return {"blocks": page_run.records, "dependencies": dependencies.inside(chapters.ROOT)}
 

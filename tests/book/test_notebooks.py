@@ -273,7 +273,7 @@ print(s)
 def _sample(url: str | None) -> list[notebooks.Cell]:
     chapter = chapters.parse(chapters.DOCS / "theory" / "sample.md", PAGE)
     blocks = tuple(
-        press.BlockResult(b.line, b.expected or "", None, None, 0.0) for b in chapter.blocks
+        press.BlockResult(b.line, b.expected or "", None, None, 0.0, True) for b in chapter.blocks
     )
     result = press.PageResult(chapter.path, "key", blocks, 0.0)
     return notebooks.chapter_cells(

@@ -127,6 +127,17 @@ def test_leading_spaces_of_an_output_stay(write: Write) -> None:
     assert update.update([page]) == []
 
 
+def test_update_keeps_the_outputs_of_blocks_that_did_not_finish(write: Write) -> None:
+    one, two, three = (
+        f"```python\n{code}\n```\n\n```text {{.output}}\nold\n```\n\n"
+        for code in ("print('new')", "print('new'); 1 / 0", "print('new')")
+    )
+    page = write(one + two + three)
+    with pytest.raises(press.PageFailed, match=r"page\.md:9: outputs from here on stay"):
+        update.main([str(page)])
+    assert page.read_text(encoding="utf-8") == one.replace("old", "new") + two + three
+
+
 def test_update_rewrites_outputs_and_nothing_else(write: Write) -> None:
     text = (
         "# T\n\n```python\nprint(1.23456)\n```\n\n```text {.output}\n1.23\n```\n\n"
