@@ -39,3 +39,46 @@ def said(live: Locator) -> str:
     """What a figure shows, once it has finished computing."""
     expect(live.locator("[aria-busy=true]")).to_have_count(0)
     return live.locator(".live-body").inner_text()
+
+
+def steady(page: Page, live: Locator, rounds: int = 1000) -> None:
+    """A figure holds no more after a thousand interactions with all its controls than after 100."""
+    probe = page.context.new_cdp_session(page)
+
+    def held(rounds: int) -> tuple[int, int]:
+        page.evaluate(_POKE, [live.element_handle(), rounds])
+        said(live)
+        page.evaluate("new Promise(resolve => setTimeout(resolve, 200))")
+        said(live)
+        probe.send("HeapProfiler.collectGarbage")
+        counters = probe.send("Memory.getDOMCounters")
+        return int(probe.send("Runtime.getHeapUsage")["usedSize"]), counters["nodes"]
+
+    bytes_before, nodes_before = held(rounds // 10)
+    bytes_after, nodes_after = held(rounds)
+    assert bytes_after < bytes_before + 1_000_000
+    assert nodes_after < nodes_before + 1500
+
+
+# Buttons of tables, sliders, choices and fields in turn; a pause now and then, in which a figure
+# that waits until nobody types does its work.
+_POKE = """async ([live, rounds]) => {
+  const chosen = ".live-body :is(td > button, input, select, textarea)";
+  const words = ["twenty-one", "one thousand and six", "nothing", "a cat sat", ""];
+  for (let i = 0; i < rounds; i++) {
+    const controls = live.querySelectorAll(chosen);
+    const control = controls[(i * 7) % controls.length];
+    if (control.matches("button, [type=checkbox], [type=radio]")) control.click();
+    else {
+      if (control.matches("[type=range]")) {
+        const share = ((i * 37) % 101) / 100;
+        control.value = +control.min + share * (control.max - control.min);
+      } else if (control.matches("select")) {
+        control.selectedIndex = i % control.options.length;
+      } else control.value = control.matches("[type=number]") ? i % 5 : words[i % words.length];
+      control.dispatchEvent(new Event("input", { bubbles: true }));
+      control.dispatchEvent(new Event("change", { bubbles: true }));
+    }
+    if (i % 25 === 24) await new Promise((resolve) => setTimeout(resolve, 160));
+  }
+}"""

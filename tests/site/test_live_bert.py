@@ -16,7 +16,7 @@ from attention_guide.recipes.minilm import read
 from book.build import OFFLINE
 from book.minilm import LIMIT_BYTES
 from tests.site.browser import AXE, SCREENSHOTS, WCAG, Visit, context
-from tests.site.live import HOSTILE, said
+from tests.site.live import HOSTILE, said, steady
 
 FETCH = "Fetch the model (22.9 MB)"
 
@@ -328,3 +328,7 @@ def test_a_site_that_was_built_without_the_weights(browser: Browser, base: str) 
         live = find(fresh.new_page(), f"{base}playground/")
         expect(live.locator(".live-warning")).to_contain_text("built without the model")
         expect(live.locator(".live-body img")).to_be_visible()
+
+
+def test_memory_is_steady(page: Page, live: Locator) -> None:
+    steady(page, live, 300)
