@@ -13,9 +13,7 @@ from pathlib import Path
 
 from benchmarks import _rounds
 
-GROUPS = {
-    "speed": ("attention_layer", "memory", "recorder", "gpt_step", "decoding", "generation")
-}
+GROUPS = {"speed": ("attention_layer", "memory", "recorder", "gpt_step", "decoding", "generation")}
 
 
 def main(arguments: list[str]) -> None:
