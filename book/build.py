@@ -93,7 +93,10 @@ def _pdf() -> Path:
 def serve(arguments: list[str]) -> int:
     """Serve the book on localhost:8000 with live reload."""
     press.run(press.executable_pages())
-    print("book: serving on http://localhost:8000 (Ctrl-C to stop)", flush=True)
+    print(
+        "book: building the site, then serving it on http://localhost:8000 (Ctrl-C stops it)",
+        flush=True,
+    )
     return subprocess.run(
         [sys.executable, "-m", "mkdocs", "serve", *arguments], cwd=ROOT, check=False
     ).returncode
@@ -114,7 +117,8 @@ def new_chapter(slug: str, number: str) -> Path:
 
 
 def _mkdocs(config: str, out: Path, **environment: str) -> None:
-    command = ["mkdocs", "build", "--strict", "--quiet", "-f", config, "-d", str(out)]
+    # Not --quiet: it silences the warnings that --strict counts.
+    command = ["mkdocs", "build", "--strict", "-f", config, "-d", str(out)]
     _step(f"mkdocs -f {config}", command, **environment)
 
 
@@ -126,8 +130,15 @@ def _step(name: str, module: list[str], **environment: str) -> None:
     command = [sys.executable, "-m", *module]
     # Material prints a notice about its successor into every build.
     quiet = {**os.environ, "NO_MKDOCS_2_WARNING": "1", **environment}
-    done = subprocess.run(command, cwd=ROOT, env=quiet, check=False)
-    if done.returncode:
+    with subprocess.Popen(
+        command, cwd=ROOT, env=quiet, text=True, encoding="utf-8", errors="replace",
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+    ) as running:  # fmt: skip
+        assert running.stdout is not None
+        for line in running.stdout:
+            if not line.startswith("INFO"):
+                print(line, end="", flush=True)
+    if running.returncode:
         raise BuildFailed(f"{name} failed (above); the last good build stands")
 
 

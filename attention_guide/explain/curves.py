@@ -21,7 +21,7 @@ __all__ = ["Curve", "deletion_curve", "insertion_curve"]
 class Curve(NamedTuple):
     """The score against the share of tokens taken away or put in.
 
-    Args:
+    Attributes:
         fraction: `(T + 1,)`, 0 to 1.
         score: `(B, T + 1)`.
     """

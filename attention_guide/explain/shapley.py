@@ -25,7 +25,7 @@ MOST_TOKENS = 16
 class ShapleyEstimate(NamedTuple):
     """What sampling found, and how far off it may be.
 
-    Args:
+    Attributes:
         values: `(B, T)`.
         standard_error: `(B, T)`, the standard deviation of the mean over the sampled orders; NaN
             where one order was sampled.

@@ -16,7 +16,7 @@ MOST_BLOCKS = 256
 class Pooled(NamedTuple):
     """A map in blocks.
 
-    Args:
+    Attributes:
         values: `(T', S')`, 0 where a block is masked.
         allowed: bool, `(T', S')`; False where every cell of the block is masked.
         rows: Queries a block.

@@ -77,6 +77,21 @@ def test_failing_steps_say_which(monkeypatch: pytest.MonkeyPatch) -> None:
         build._step("a step", ["book", "no-such-command"])
 
 
+def test_a_warning_of_mkdocs_fails_the_build(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    config, page = tmp_path / "mkdocs.yml", tmp_path / "docs" / "index.md"
+    config.write_text("site_name: A book\n")
+    page.parent.mkdir()
+    page.write_text("# A page\n")
+    build._mkdocs(str(config), tmp_path / "out")
+    assert (tmp_path / "out" / "index.html").is_file()
+    page.write_text("# A page\n\n[nowhere](nowhere.md)\n")
+    with pytest.raises(build.BuildFailed, match="mkdocs -f .* failed"):
+        build._mkdocs(str(config), tmp_path / "out")
+    assert "nowhere.md" in capsys.readouterr().out
+
+
 def test_new_chapter(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(build, "DOCS", tmp_path / "docs")
     (tmp_path / "docs" / "theory").mkdir(parents=True)
