@@ -3,6 +3,7 @@
 from attention_guide.recipes.ledger import (
     Ledger,
     Row,
+    Run,
     Spread,
     describe_machine,
     ledger_names,
@@ -14,6 +15,7 @@ from attention_guide.recipes.ledger import (
 __all__ = [
     "Ledger",
     "Row",
+    "Run",
     "Spread",
     "describe_machine",
     "ledger_names",

@@ -13,12 +13,11 @@ script of the playground; without `--trained` it does so after training.
 
 from __future__ import annotations
 
-import argparse
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Final
+from typing import Final, TypeAlias
 
 import torch
 from jaxtyping import Int
@@ -27,7 +26,8 @@ from torch import Tensor, nn
 from attention_guide.checkpoints.own import rounded
 from attention_guide.checkpoints.snapshots import SNAPSHOTS, save_snapshots
 from attention_guide.models import Llama, LlamaConfig
-from attention_guide.recipes.induction_card import snapshot_card
+from attention_guide.recipes.cards import snapshot_card
+from attention_guide.recipes.command import read_options, run_seeds, say_written
 from attention_guide.recipes.induction_measures import (
     LETTERS,
     held_out_letters,
@@ -35,11 +35,13 @@ from attention_guide.recipes.induction_measures import (
     repeated_letters,
 )
 from attention_guide.recipes.induction_page import write_induction_page
-from attention_guide.recipes.ledger import RESULTS, make_row, read_ledger, write_row
+from attention_guide.recipes.ledger import RESULTS, Run, make_row, read_ledger, write_row
 from attention_guide.train import History, cosine, cross_entropy, fit
 from attention_guide.train.meter import EnergyMeter
 
 LEDGER: Final = "induction"
+
+States: TypeAlias = dict[int, dict[str, Tensor]]
 
 __all__ = [
     "SETTINGS",
@@ -154,7 +156,7 @@ class _Keep:
 
 def train_induction(
     setting: Setting, seed: int, *, progress: bool = False
-) -> tuple[nn.Module, History, dict[int, dict[str, Tensor]]]:
+) -> tuple[nn.Module, History, States]:
     """Train one seed: AdamW, warm-up and cosine, next-letter loss on every place.
 
     Args:
@@ -186,7 +188,7 @@ def train_induction(
     return model, history, keep.states
 
 
-def run_seed(setting: Setting, seed: int) -> dict[str, Any]:
+def run_seed(setting: Setting, seed: int) -> tuple[Run, States]:
     """Train and measure one seed.
 
     Args:
@@ -194,21 +196,18 @@ def run_seed(setting: Setting, seed: int) -> dict[str, Any]:
         seed: Of the weights and the letters.
 
     Returns:
-        `metrics` at the end, `curves`, `meter` and `states`.
+        What was measured, and the weights by step.
     """
     with EnergyMeter() as meter:
         model, history, states = train_induction(setting, seed, progress=sys.stderr.isatty())
     records = history.evaluations
     names = [name for name in records[-1] if name not in ("step", "seconds")]
     metrics = {"parameters": float(sum(p.numel() for p in model.parameters()))}
-    return {
-        "metrics": metrics | {name: records[-1][name] for name in names},
-        "curves": {
-            name: [[record["step"], round(record[name], 4)] for record in records] for name in names
-        },
-        "meter": meter,
-        "states": states,
+    metrics |= {name: records[-1][name] for name in names}
+    curves = {
+        name: [[record["step"], round(record[name], 4)] for record in records] for name in names
     }
+    return Run(seed, metrics, curves, meter.wall_seconds, meter.cpu_seconds), states
 
 
 def run_row(
@@ -228,32 +227,21 @@ def run_row(
         results: Folder of the ledger.
         snapshots: Folder of the snapshots.
     """
-    runs = []
-    for seed in seeds:
-        runs.append(run_seed(setting, seed))
-        metrics, meter = runs[-1]["metrics"], runs[-1]["meter"]
-        print(
-            f"{row_id} seed {seed}: second half {metrics['second half: loss']:.3f} nats, "
-            f"{meter.wall_seconds:.0f} s ({meter.cpu_seconds:.0f} s CPU)",
-            flush=True,
-        )
+    metric = "second half: loss"
+    runs, states = run_seeds(row_id, seeds, lambda seed: run_seed(setting, seed), metric)
     row = make_row(
         row_id,
+        runs,
         what=setting.what,
         command=f"python -m attention_guide.recipes.induction {row_id}",
-        seeds=seeds,
         settings={key: value for key, value in vars(setting).items() if key != "what"},
-        metrics={key: [run["metrics"][key] for run in runs] for key in runs[0]["metrics"]},
-        curves={key: [run["curves"][key] for run in runs] for key in runs[0]["curves"]},
-        wall_seconds=[run["meter"].wall_seconds for run in runs],
-        cpu_seconds=[run["meter"].cpu_seconds for run in runs],
     )
     if setting.checkpoint:
         notes = {"command": row.command, "seed": seeds[0], "steps": setting.steps, "date": row.date}
         save_snapshots(
             setting.checkpoint,
             induction_model(setting.n_layers).config,
-            runs[0]["states"],
+            states,
             LETTERS,
             training=notes,
             card=snapshot_card(setting.checkpoint, row),
@@ -268,34 +256,17 @@ def main(arguments: Sequence[str] | None = None) -> None:
     Args:
         arguments: By default those that the program was started with.
     """
-    parser = argparse.ArgumentParser(prog="python -m attention_guide.recipes.induction")
-    parser.add_argument("rows", nargs="*", help=f"any of: {', '.join(SETTINGS)}; default: all")
-    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
-    parser.add_argument("--threads", type=int, default=1, help="threads that torch may use")
-    parser.add_argument("--steps", type=int, help="steps in place of the row's own")
-    parser.add_argument("--into", type=Path, help="write here, not into the package")
-    parser.add_argument("--javascript", type=Path, help="write a script of the playground there")
-    parser.add_argument("--trained", action="store_true", help="take the snapshots that are there")
-    options = parser.parse_args(arguments)
-    unknown = set(options.rows) - SETTINGS.keys()
-    if unknown:
-        parser.error(f"unknown rows: {', '.join(sorted(unknown))}")
-    if options.steps and options.into is None:
-        parser.error("--steps is for trials: it needs --into FOLDER")
-    if options.trained and options.javascript is None:
-        parser.error("--trained leaves nothing to do without --javascript FOLDER")
-    torch.set_num_threads(options.threads)
-    for row_id in options.rows or SETTINGS:
+    options = read_options("induction", arguments, rows=list(SETTINGS))
+    results, snapshots = options.into or RESULTS, options.into or SNAPSHOTS
+    for row_id in options.rows:
         setting = SETTINGS[row_id]
         if options.steps:
             setting = replace(setting, steps=options.steps)
-        results, snapshots = options.into or RESULTS, options.into or SNAPSHOTS
         if not options.trained:
             run_row(row_id, setting, options.seeds, results=results, snapshots=snapshots)
         if options.javascript and setting.checkpoint:
             row = read_ledger(LEDGER, folder=results)[row_id]
-            path = write_induction_page(row, options.javascript, snapshots=snapshots)
-            print(f"{path}: {path.stat().st_size / 1024:.0f} KB")
+            say_written(write_induction_page(row, options.javascript, snapshots=snapshots))
 
 
 if __name__ == "__main__":

@@ -109,65 +109,70 @@ _ASSUMPTION: Final = (
 )
 
 
+@dataclass(frozen=True)
+class Run:
+    """What the training of one seed gave.
+
+    Attributes:
+        seed: The seed.
+        metrics: Name to value.
+        curves: Name to a list of `[step, value]`.
+        wall_seconds: Clock time of training.
+        cpu_seconds: Processor time of training.
+    """
+
+    seed: int
+    metrics: dict[str, float]
+    curves: dict[str, list[list[float]]]
+    wall_seconds: float
+    cpu_seconds: float
+
+
 def make_row(
-    row_id: str,
-    *,
-    what: str,
-    command: str,
-    seeds: Sequence[int],
-    settings: Mapping[str, Any],
-    metrics: Mapping[str, Sequence[float]],
-    wall_seconds: Sequence[float],
-    cpu_seconds: Sequence[float],
-    curves: Mapping[str, list[list[list[float]]]] | None = None,
+    row_id: str, runs: Sequence[Run], *, what: str, command: str, settings: Mapping[str, Any]
 ) -> Row:
-    """Make a row of measured values; machine, versions, date and energy are filled in here.
+    """Make a row of what the seeds gave; machine, versions, date and energy are filled in here.
 
     Args:
         row_id: The row's name within its ledger.
+        runs: One for each seed.
         what: One sentence on what was trained and measured.
         command: What to type to get it again.
-        seeds: The seeds.
         settings: Whatever else decides the result.
-        metrics: Name to values, one a seed.
-        wall_seconds: Clock time of training, one a seed.
-        cpu_seconds: Processor time of training, one a seed.
-        curves: Name to one list of `[step, value]` for each seed.
 
     Returns:
         The row.
 
     Raises:
-        ValueError: A list hasn't one entry a seed.
+        ValueError: No runs, or runs that didn't measure the same.
 
     Examples:
-        >>> row = make_row(
-        ...     "demo", what="Nothing.", command="none", seeds=[0, 1], settings={},
-        ...     metrics={"score": [1.0, 3.0]}, wall_seconds=[10, 10], cpu_seconds=[20, 20],
-        ... )
+        >>> runs = [Run(seed, {"score": 1.0 + 2 * seed}, {}, 10.0, 20.0) for seed in (0, 1)]
+        >>> row = make_row("demo", runs, what="Nothing.", command="none", settings={})
         >>> print(row.metrics["score"])
         2 ± 1.4
     """
-    for name, values in {
-        **metrics,
-        "wall_seconds": wall_seconds,
-        "cpu_seconds": cpu_seconds,
-        **(curves or {}),
-    }.items():
-        if len(values) != len(seeds):
-            raise ValueError(
-                f"{name}: expected one entry for each of {len(seeds)} seeds, got {len(values)}"
-            )
+    if not runs:
+        raise ValueError("runs: expected at least one, got none")
+    for field in ("metrics", "curves"):
+        first = set(getattr(runs[0], field))
+        for run in runs[1:]:
+            if (names := set(getattr(run, field))) != first:
+                raise ValueError(
+                    f"runs: expected the same {field} of every seed, got {sorted(first ^ names)} "
+                    f"of only one of seeds {runs[0].seed} and {run.seed}"
+                )
+    cpu_seconds = tuple(run.cpu_seconds for run in runs)
     return Row(
         id=row_id,
         what=what,
         command=command,
-        seeds=tuple(seeds),
+        seeds=tuple(run.seed for run in runs),
         settings=dict(settings),
-        metrics={name: Spread.of(values) for name, values in metrics.items()},
-        curves=dict(curves or {}),
-        wall_seconds=tuple(wall_seconds),
-        cpu_seconds=tuple(cpu_seconds),
+        metrics={name: Spread.of([run.metrics[name] for run in runs]) for name in runs[0].metrics},
+        curves={name: [run.curves[name] for run in runs] for name in runs[0].curves},
+        wall_seconds=tuple(run.wall_seconds for run in runs),
+        cpu_seconds=cpu_seconds,
         cores=os.cpu_count() or 1,
         threads=torch.get_num_threads(),
         machine=describe_machine(),

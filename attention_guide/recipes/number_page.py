@@ -33,13 +33,15 @@ def write_number_page(setting: Setting, folder: Path, *, weights: Path = WEIGHTS
     if setting.checkpoint is None or setting.family != "transformer":
         raise ValueError("setting: expected a Transformer that leaves a checkpoint")
     own = load_own(setting.checkpoint, folder=weights)
+    vocabulary = own.vocabulary
+    assert isinstance(vocabulary, Vocabulary)
     seen = training_numbers(setting, seed=own.training["seed"])
     pairs = number_pairs(draw_numbers(HELD_OUT, seed=1, exclude=seen))
     return write_own_javascript(
         own,
         folder,
         precision="fp16",
-        measure=lambda model: quality(model, own.vocabulary, pairs),
+        measure=lambda model: quality(model, vocabulary, pairs),
         about={"pairs": len(pairs)},
     )
 

@@ -12,12 +12,11 @@ as a script of the playground; without `--trained` it does so after training.
 
 from __future__ import annotations
 
-import argparse
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import torch
 from torch import nn
@@ -32,7 +31,8 @@ from attention_guide.data.numbers import (
 from attention_guide.models import Transformer, TransformerConfig
 from attention_guide.models.rnn import RecurrentConfig, RecurrentSeq2Seq
 from attention_guide.recipes.cards import model_card
-from attention_guide.recipes.ledger import RESULTS, make_row, write_row
+from attention_guide.recipes.command import read_options, run_seeds, say_written
+from attention_guide.recipes.ledger import RESULTS, Run, make_row, write_row
 from attention_guide.recipes.number_page import write_number_page
 from attention_guide.recipes.number_settings import (
     POOLS,
@@ -147,15 +147,15 @@ def train_model(
     )
 
 
-def run_seed(setting: Setting, seed: int) -> dict[str, Any]:
-    """Train and test one seed: metrics, curves, times, model and vocabulary.
+def run_seed(setting: Setting, seed: int) -> tuple[Run, tuple[nn.Module, Vocabulary]]:
+    """Train and test one seed.
 
     Args:
         setting: The row's setting.
         seed: Of the numbers drawn, the weights and the order.
 
     Returns:
-        `metrics`, `curves`, `meter`, `model`, `vocabulary` and the test `pairs` by set.
+        What was measured; the model and its vocabulary.
     """
     torch.manual_seed(seed)
     train = training_numbers(setting, seed)
@@ -191,13 +191,8 @@ def run_seed(setting: Setting, seed: int) -> dict[str, Any]:
         "loss": [[i + 1, value] for i, value in enumerate(history.loss) if i % 10 == 9],
         "exact match": [[e["step"], e["exact match"]] for e in history.evaluations],
     }
-    return {
-        "metrics": metrics,
-        "curves": curves,
-        "meter": meter,
-        "model": model,
-        "vocabulary": vocabulary,
-    }
+    run = Run(seed, metrics, curves, meter.wall_seconds, meter.cpu_seconds)
+    return run, (model, vocabulary)
 
 
 def run_row(
@@ -207,7 +202,6 @@ def run_row(
     *,
     results: Path = RESULTS,
     weights: Path = WEIGHTS,
-    command: str = "",
 ) -> None:
     """Run every seed of a row, keep the first one's weights, write the row.
 
@@ -217,34 +211,23 @@ def run_row(
         seeds: The seeds.
         results: Folder of the ledger.
         weights: Folder of the checkpoints.
-        command: What was typed.
     """
-    runs = []
-    for seed in seeds:
-        runs.append(run_seed(setting, seed))
-        metrics, meter = runs[-1]["metrics"], runs[-1]["meter"]
-        print(
-            f"{row_id} seed {seed}: exact match {metrics['exact match']:.4f}, "
-            f"{meter.wall_seconds:.0f} s ({meter.cpu_seconds:.0f} s CPU)",
-            flush=True,
-        )
+    runs, (model, vocabulary) = run_seeds(
+        row_id, seeds, lambda seed: run_seed(setting, seed), "exact match"
+    )
     row = make_row(
         row_id,
+        runs,
         what=setting.what,
-        command=command or f"python -m attention_guide.recipes.number_words {row_id}",
-        seeds=seeds,
+        command=f"python -m attention_guide.recipes.number_words {row_id}",
         settings={key: value for key, value in vars(setting).items() if key != "what"},
-        metrics={key: [run["metrics"][key] for run in runs] for key in runs[0]["metrics"]},
-        curves={key: [run["curves"][key] for run in runs] for key in runs[0]["curves"]},
-        wall_seconds=[run["meter"].wall_seconds for run in runs],
-        cpu_seconds=[run["meter"].cpu_seconds for run in runs],
     )
     if setting.checkpoint:
         notes = {"command": row.command, "seed": seeds[0], "steps": setting.steps, "date": row.date}
         save_own(
             setting.checkpoint,
-            runs[0]["model"],
-            runs[0]["vocabulary"],
+            model,
+            vocabulary,
             training=notes,
             card=model_card(setting.checkpoint, row),
             folder=weights,
@@ -258,25 +241,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
     Args:
         arguments: By default those that the program was started with.
     """
-    parser = argparse.ArgumentParser(prog="python -m attention_guide.recipes.number_words")
-    parser.add_argument("rows", nargs="*", help=f"any of: {', '.join(SETTINGS)}; default: all")
-    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
-    parser.add_argument("--threads", type=int, default=1, help="threads that torch may use")
-    parser.add_argument("--steps", type=int, help="steps in place of the row's own")
-    parser.add_argument("--numbers", type=int, help="training and test numbers, for a try")
-    parser.add_argument("--into", type=Path, help="write here, not into the package")
-    parser.add_argument("--javascript", type=Path, help="write scripts of the playground there")
-    parser.add_argument("--trained", action="store_true", help="take the checkpoint that is there")
-    options = parser.parse_args(arguments)
-    unknown = set(options.rows) - SETTINGS.keys()
-    if unknown:
-        parser.error(f"unknown rows: {', '.join(sorted(unknown))}")
-    if (options.steps or options.numbers) and options.into is None:
-        parser.error("--steps and --numbers are for trials: they need --into FOLDER")
-    if options.trained and options.javascript is None:
-        parser.error("--trained leaves nothing to do without --javascript FOLDER")
-    torch.set_num_threads(options.threads)
-    for row_id in options.rows or SETTINGS:
+    trials = {"numbers": "training and test numbers"}
+    options = read_options("number_words", arguments, rows=list(SETTINGS), trials=trials)
+    results, weights = options.into or RESULTS, options.into or WEIGHTS
+    for row_id in options.rows:
         setting = SETTINGS[row_id]
         if options.steps:
             setting = replace(setting, steps=options.steps)
@@ -285,12 +253,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
             tests = tuple((name, n) for name, _ in setting.tests)
             gaps = min(setting.gaps, n)
             setting = replace(setting, n_train=n, n_test=n, gaps=gaps, tests=tests)
-        folders = {"results": options.into, "weights": options.into} if options.into else {}
         if not options.trained:
-            run_row(row_id, setting, options.seeds, **folders)
+            run_row(row_id, setting, options.seeds, results=results, weights=weights)
         if options.javascript and setting.checkpoint and setting.family == "transformer":
-            path = write_number_page(setting, options.javascript, weights=options.into or WEIGHTS)
-            print(f"{path}: {path.stat().st_size / 1024:.0f} KB")
+            say_written(write_number_page(setting, options.javascript, weights=weights))
 
 
 def _vocabulary(setting: Setting, pairs: Sequence[Pair]) -> Vocabulary:

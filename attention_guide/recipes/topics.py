@@ -12,13 +12,12 @@ training.
 
 from __future__ import annotations
 
-import argparse
 import math
 import sys
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import torch
 from torch import nn
@@ -29,7 +28,8 @@ from attention_guide.data.cards import Card
 from attention_guide.data.corpora import CARD, Corpus, pydoc_topics
 from attention_guide.models.gpt2 import GPT2, GPT2Config
 from attention_guide.recipes.cards import language_model_card
-from attention_guide.recipes.ledger import RESULTS, make_row, write_row
+from attention_guide.recipes.command import read_options, run_seeds, say_written
+from attention_guide.recipes.ledger import RESULTS, Run, make_row, write_row
 from attention_guide.recipes.windows import Windows, next_token_loss, validation_loss
 from attention_guide.text import ByteBPE
 from attention_guide.text.vocabulary import EOS
@@ -110,7 +110,7 @@ def make_model(setting: Setting) -> GPT2:
     )
 
 
-def run_seed(setting: Setting, seed: int, corpus: Corpus, bpe: ByteBPE) -> dict[str, Any]:
+def run_seed(setting: Setting, seed: int, corpus: Corpus, bpe: ByteBPE) -> tuple[Run, nn.Module]:
     """Train and test one seed.
 
     Args:
@@ -120,7 +120,7 @@ def run_seed(setting: Setting, seed: int, corpus: Corpus, bpe: ByteBPE) -> dict[
         bpe: Their tokenizer.
 
     Returns:
-        `metrics`, `curves`, `meter` and `model`.
+        What was measured, and the model.
     """
     torch.manual_seed(seed)
     eos = bpe.specials[EOS]
@@ -162,7 +162,7 @@ def run_seed(setting: Setting, seed: int, corpus: Corpus, bpe: ByteBPE) -> dict[
         "training loss": [[i + 1, value] for i, value in enumerate(history.loss) if i % 10 == 9],
         "validation loss": [[e["step"], e["loss"]] for e in history.evaluations],
     }
-    return {"metrics": metrics, "curves": curves, "meter": meter, "model": model}
+    return Run(seed, metrics, curves, meter.wall_seconds, meter.cpu_seconds), model
 
 
 def run(
@@ -188,32 +188,22 @@ def run(
     corpus = pydoc_topics() if corpus is None else corpus
     corpus.card.warn_if_changed(CARD)
     bpe = tokenizer(corpus, setting.vocab_size)
-    runs = []
-    for seed in seeds:
-        runs.append(run_seed(setting, seed, corpus, bpe))
-        metrics, meter = runs[-1]["metrics"], runs[-1]["meter"]
-        print(
-            f"seed {seed}: validation loss {metrics['validation loss']:.4f}, "
-            f"{meter.wall_seconds:.0f} s ({meter.cpu_seconds:.0f} s CPU)",
-            flush=True,
-        )
+    runs, model = run_seeds(
+        "gpt", seeds, lambda seed: run_seed(setting, seed, corpus, bpe), "validation loss"
+    )
     card = corpus.card
     data = {"data": card.name, **card.versions, "checksum": card.checksum}
     row = make_row(
         "gpt",
+        runs,
         what="GPT-2 of four layers on Python's help topics, tested on topics it never saw.",
         command="python -m attention_guide.recipes.topics",
-        seeds=seeds,
         settings={**asdict(setting), "checkpoint": CHECKPOINT, **data},
-        metrics={key: [one["metrics"][key] for one in runs] for key in runs[0]["metrics"]},
-        curves={key: [one["curves"][key] for one in runs] for key in runs[0]["curves"]},
-        wall_seconds=[one["meter"].wall_seconds for one in runs],
-        cpu_seconds=[one["meter"].cpu_seconds for one in runs],
     )
     notes = {"command": row.command, "seed": seeds[0], "steps": setting.steps, "date": row.date}
     save_own(
         CHECKPOINT,
-        runs[0]["model"],
+        model,
         bpe,
         training={**notes, "data": card.to_json()},
         card=language_model_card(CHECKPOINT, row, card),
@@ -239,12 +229,13 @@ def write_page(folder: Path, *, weights: Path = WEIGHTS, corpus: Corpus | None =
     corpus = pydoc_topics() if corpus is None else corpus
     own = load_own(CHECKPOINT, folder=weights)
     corpus.card.warn_if_changed(Card.from_json(own.training["data"]))
-    ids = _stream(corpus.validation, own.vocabulary)
+    bpe = own.vocabulary
     assert isinstance(own.model, GPT2)
-    first, length = own.vocabulary.eos_id, own.model.config.max_len
+    assert isinstance(bpe, ByteBPE)
+    ids, length = _stream(corpus.validation, bpe), own.model.config.max_len
 
     def measure(model: nn.Module) -> dict[str, float]:
-        loss = validation_loss(model, ids, length, first=first)
+        loss = validation_loss(model, ids, length, first=bpe.specials[EOS])
         return {"loss": round(loss, 4)}
 
     about = {"tokens": len(ids)}
@@ -257,26 +248,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
     Args:
         arguments: By default those that the program was started with.
     """
-    parser = argparse.ArgumentParser(prog="python -m attention_guide.recipes.topics")
-    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
-    parser.add_argument("--threads", type=int, default=1, help="threads that torch may use")
-    parser.add_argument("--steps", type=int, help="steps in place of the recipe's own")
-    parser.add_argument("--into", type=Path, help="write here, not into the package")
-    parser.add_argument("--javascript", type=Path, help="write a script of the playground there")
-    parser.add_argument("--trained", action="store_true", help="take the checkpoint that is there")
-    options = parser.parse_args(arguments)
-    if options.trained and options.javascript is None:
-        parser.error("--trained leaves nothing to do without --javascript FOLDER")
-    if options.steps and options.into is None:
-        parser.error("--steps is for trials: it needs --into FOLDER")
-    torch.set_num_threads(options.threads)
+    options = read_options("topics", arguments)
+    results, weights = options.into or RESULTS, options.into or WEIGHTS
     setting = replace(Setting(), steps=options.steps) if options.steps else Setting()
-    folders = {"results": options.into, "weights": options.into} if options.into else {}
     if not options.trained:
-        run(setting, options.seeds, **folders)
+        run(setting, options.seeds, results=results, weights=weights)
     if options.javascript:
-        path = write_page(options.javascript, weights=options.into or WEIGHTS)
-        print(f"{path}: {path.stat().st_size / 1024:.0f} KB")
+        say_written(write_page(options.javascript, weights=weights))
 
 
 def _stream(texts: Sequence[str], bpe: ByteBPE) -> list[int]:
