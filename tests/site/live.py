@@ -7,7 +7,7 @@ from contextlib import contextmanager
 
 from playwright.sync_api import Browser, Locator, Page, expect
 
-from tests.site.browser import Visit, context
+from tests.site.browser import AXE, SCREENSHOTS, WCAG, Visit, context
 
 HOSTILE = [
     "x" * 10_000, "👩‍👩‍👧‍👦🇩🇪", "مرحبا بالعالم", "<img src=x onerror=alert(1)>",
@@ -39,6 +39,26 @@ def said(live: Locator) -> str:
     """What a figure shows, once it has finished computing."""
     expect(live.locator("[aria-busy=true]")).to_have_count(0)
     return live.locator(".live-body").inner_text()
+
+
+def flawless(page: Page, live: Locator, name: str) -> None:
+    """Axe finds nothing in a figure, nothing juts out: both schemes, and 360 px; screenshots."""
+    page.evaluate("document.querySelector('.md-header')?.remove()")
+    page.add_style_tag(content="* { transition: none !important; }")
+    page.add_script_tag(path=str(AXE))
+    SCREENSHOTS.mkdir(parents=True, exist_ok=True)
+    options = {"runOnly": {"type": "tag", "values": WCAG}}
+    for scheme, width in (("default", 1280), ("slate", 1280), ("default", 360)):
+        page.set_viewport_size({"width": width, "height": 900})
+        page.evaluate("name => document.body.dataset.mdColorScheme = name", scheme)
+        live.screenshot(path=SCREENSHOTS / f"live-{name}-{scheme}-{width}.png")
+        assert page.evaluate("document.documentElement.scrollWidth") <= width
+        found = page.evaluate(_AXE, [live.element_handle(), options])
+        assert not found, (scheme, width)
+
+
+_AXE = """async ([live, options]) => (await axe.run(live, options)).violations
+    .flatMap(v => v.nodes.map(n => [v.id, n.target.join(" ")]))"""
 
 
 def steady(page: Page, live: Locator, rounds: int = 1000) -> None:

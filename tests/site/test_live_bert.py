@@ -15,8 +15,8 @@ from playwright.sync_api import Browser, BrowserContext, Locator, Page, expect
 from attention_guide.recipes.minilm import read
 from book.build import OFFLINE
 from book.minilm import LIMIT_BYTES
-from tests.site.browser import AXE, SCREENSHOTS, WCAG, Visit, context
-from tests.site.live import HOSTILE, said, steady
+from tests.site.browser import Visit, context
+from tests.site.live import HOSTILE, flawless, said, steady
 
 FETCH = "Fetch the model (22.9 MB)"
 
@@ -278,18 +278,7 @@ def test_axe_finds_nothing_once_it_lives(page: Page, live: Locator) -> None:
     said(live)
     live.get_by_role("group", name="First sentence").get_by_role("button", name="animal").click()
     said(live)
-    page.evaluate("document.querySelector('.md-header')?.remove()")
-    page.add_style_tag(content="* { transition: none !important; }")
-    page.add_script_tag(path=str(AXE))
-    SCREENSHOTS.mkdir(parents=True, exist_ok=True)
-    for scheme, width in (("default", 1280), ("slate", 1280), ("default", 360)):
-        page.set_viewport_size({"width": width, "height": 900})
-        page.evaluate("name => document.body.dataset.mdColorScheme = name", scheme)
-        shot = SCREENSHOTS / f"live-bert-loaded-{scheme}-{width}.png"
-        live.locator(".live").screenshot(path=shot)
-        assert page.evaluate("document.documentElement.scrollWidth") <= width
-        found = page.evaluate(_AXE, {"runOnly": {"type": "tag", "values": WCAG}})
-        assert not found, (scheme, width)
+    flawless(page, live.locator(".live"), "bert-loaded")
     box = live.get_by_role("button", name="layer 1, head 1", exact=True).bounding_box()
     assert box is not None
     assert min(box["width"], box["height"]) >= 24  # WCAG 2.2, 2.5.8

@@ -14,8 +14,8 @@ from playwright.sync_api import Browser, Locator, expect
 from book.chapters import DOCS, ROOT
 from book.playground import FOLDER
 from tests.playground.reference import write_references
-from tests.site.browser import AXE, SCREENSHOTS, WCAG, Visit, context
-from tests.site.live import HOSTILE, figure, said, steady
+from tests.site.browser import Visit, context
+from tests.site.live import HOSTILE, figure, flawless, said, steady
 
 FIGURES = ["calculator", "masks", "translator", "positions", "gpt", "learning", "bert"]
 # This one has no state before its model is fetched, which test_live_bert.py does.
@@ -28,21 +28,7 @@ def test_axe_finds_nothing_in_either_scheme_nor_at_360_pixels(
     browser: Browser, base: str, name: str
 ) -> None:
     with figure(browser, base, name) as (page, live):
-        page.evaluate("document.querySelector('.md-header').remove()")
-        page.add_style_tag(content="* { transition: none !important; }")
-        page.add_script_tag(path=str(AXE))
-        SCREENSHOTS.mkdir(parents=True, exist_ok=True)
-        for scheme, width in (("default", 1280), ("slate", 1280), ("default", 360)):
-            page.set_viewport_size({"width": width, "height": 900})
-            page.evaluate("name => document.body.dataset.mdColorScheme = name", scheme)
-            live.screenshot(path=SCREENSHOTS / f"live-{name}-{scheme}-{width}.png")
-            assert page.evaluate("document.documentElement.scrollWidth") <= width
-            found = page.evaluate(_AXE, {"runOnly": {"type": "tag", "values": WCAG}})
-            assert not found, (scheme, width)
-
-
-_AXE = """async options => (await axe.run(document.querySelector(".live"), options)).violations
-    .flatMap(v => v.nodes.map(n => [v.id, n.target.join(" ")]))"""
+        flawless(page, live, name)
 
 
 @pytest.mark.parametrize("name", FIGURES)
