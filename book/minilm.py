@@ -25,7 +25,7 @@ from attention_guide.checkpoints import Pretrained, load
 from attention_guide.checkpoints.javascript import pack
 from attention_guide.checkpoints.javascript import unpacked as rounded
 from attention_guide.checkpoints.pretrained import MINILM
-from attention_guide.models import BertConfig
+from attention_guide.models import Bert, BertConfig
 from book import weights
 from book.chapters import ROOT
 
@@ -108,6 +108,7 @@ def write(pretrained: Pretrained, folder: Path) -> Path:
     Raises:
         ValueError: All together are larger than the page promises.
     """
+    assert isinstance(pretrained.model, Bert)
     assert pretrained.tokenizer is not None
     entries, content = pack(state(pretrained), "int8")
     end = len(content)
@@ -122,7 +123,7 @@ def write(pretrained: Pretrained, folder: Path) -> Path:
         name = f"{len(shards)}-{digest[:12]}.bin"
         (folder / name).write_bytes(part)
         shards.append({"name": name, "bytes": len(part), "sha256": digest})
-    config = engine_config(pretrained.model.config)  # type: ignore[arg-type]
+    config = engine_config(pretrained.model.config)
     index = {"config": config, "tensors": entries, "vocabulary": end, "shards": shards}
     return _script(folder / "index.js", "index", index)
 

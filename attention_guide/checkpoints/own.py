@@ -55,7 +55,7 @@ class OwnModel:
 
     name: str
     model: nn.Module
-    vocabulary: Any
+    vocabulary: Vocabulary | ByteBPE
     training: dict[str, Any]
     card: str
 

@@ -1,5 +1,6 @@
 """The text half of an encoder–decoder: causal, with cross-attention, one matrix in and out."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -136,7 +137,7 @@ class TextDecoder(nn.Module):
         return next_logits
 
 
-class EncoderTextDecoder(nn.Module):
+class EncoderTextDecoder(nn.Module, ABC):
     r"""Encoder–decoder that writes, $\text{logits} = \mathrm{dec}(\text{text}, \mathrm{enc}(\text{source}))$.
 
     A family adds what makes the memory: it sets `config`, with `max_len`, `pad_id`, `bos_id` and
@@ -154,9 +155,9 @@ class EncoderTextDecoder(nn.Module):
     config: Any
     decoder: TextDecoder
 
+    @abstractmethod
     def encode(self, source: Float[Tensor, "B ..."]) -> Float[Tensor, "B S M"]:
         """The memory, `(B, S, M)`, of a source."""
-        raise NotImplementedError(f"{type(self).__name__} defines no encode")
 
     def decode(
         self,
