@@ -87,7 +87,7 @@ def test_a_warning_of_mkdocs_fails_the_build(
     build._mkdocs(str(config), tmp_path / "out")
     assert (tmp_path / "out" / "index.html").is_file()
     page.write_text("# A page\n\n[nowhere](nowhere.md)\n")
-    with pytest.raises(build.BuildFailed, match="mkdocs -f .* failed"):
+    with pytest.raises(build.BuildFailed, match=r"mkdocs -f .* failed"):
         build._mkdocs(str(config), tmp_path / "out")
     assert "nowhere.md" in capsys.readouterr().out
 

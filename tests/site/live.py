@@ -54,7 +54,7 @@ def flawless(page: Page, live: Locator, name: str) -> None:
         live.screenshot(path=SCREENSHOTS / f"live-{name}-{scheme}-{width}.png")
         assert page.evaluate("document.documentElement.scrollWidth") <= width
         found = page.evaluate(_AXE, [live.element_handle(), options])
-        assert not found, (scheme, width)
+        assert not found, (scheme, width, found)
 
 
 _AXE = """async ([live, options]) => (await axe.run(live, options)).violations

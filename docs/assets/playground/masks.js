@@ -52,7 +52,7 @@
     const table = grid("Queries down, keys across", tokens, tokens, (_, s) => toggle(s));
     table.element.classList.add("live-mask");
     const warning = h("p", { class: "live-warning", role: "status" });
-    const code = h("code");
+    const code = h("code", { tabindex: 0, role: "region", "aria-label": "Code for this mask" });
     const copied = h("span", { role: "status" });
     const set = (/** @type {Partial<State>} */ change) => {
       Object.assign(state, change);
@@ -138,7 +138,7 @@
       h("div", { class: "live-controls" }, inverted.element),
       warning,
       h("div", { class: "live-controls" }, convention.element, copy, copied),
-      h("pre", { tabindex: 0, "aria-label": "Code for this mask" }, code),
+      h("pre", {}, code),
     );
     return {
       title: "The mask builder",
