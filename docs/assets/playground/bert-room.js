@@ -81,7 +81,7 @@ const LiveWorkshop = (() => {
     /** @type {Map<string, Float32Array>} vectors of texts that were read */
     const known = new Map();
     const result = h("div", { "aria-live": "polite" });
-    const picture = h("div");
+    const picture = LiveHeads.viewer();
     const note = h("p", { role: "status" }, news);
     const titles = ["First sentence", "Second sentence"];
     const fields = titles.map((_, i) =>
@@ -215,7 +215,7 @@ const LiveWorkshop = (() => {
     function enlarge() {
       const { layer, head } = current();
       heads.mark(layer, head);
-      if (read) picture.replaceChildren(...LiveHeads.large(read, layer, head));
+      if (read) picture.show(read, layer, head);
     }
 
     const labelled = titles.flatMap((title, i) => [
@@ -230,7 +230,7 @@ const LiveWorkshop = (() => {
       result,
       h("p", { class: "live-hint" }, "Attention while it reads the first sentence:"),
       heads.element,
-      picture,
+      picture.element,
       h("div", { class: "live-controls" }, forget),
       note,
     );

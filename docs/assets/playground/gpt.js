@@ -53,7 +53,7 @@
     const result = h("div", { "aria-live": "polite" });
     const grid = { class: "live-grid live-words", tabindex: 0, role: "region" };
     const lens = h("div", { ...grid, "aria-label": "Layers" });
-    const map = h("div");
+    const map = LiveHeads.viewer();
     const reads = h("p");
     const heads = LiveHeads.overview(config.n_layers, config.n_heads, (layer, head) => {
       Object.assign(state, { layer, head });
@@ -238,7 +238,7 @@
       heads.cells.forEach((line, l) =>
         line.forEach((button, i) => button.classList.toggle("live-shut", isZero(l, i))),
       );
-      map.replaceChildren(...LiveHeads.large(read, layer, head));
+      map.show(read, layer, head);
       const n = read.tokens.length;
       const last = read.layers[layer].subarray((head * n + n - 1) * n, (head * n + n) * n);
       const most = ranked(last).slice(0, 3);
@@ -264,7 +264,7 @@
       h("div", { class: "live-controls" }, ...Object.values(rules).map(({ element }) => element)),
       result,
       lens,
-      h("div", { class: "live-row" }, heads.element, h("div", {}, zero, map, reads)),
+      h("div", { class: "live-row" }, heads.element, h("div", {}, zero, map.element, reads)),
       h(
         "details",
         {},

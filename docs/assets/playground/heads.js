@@ -76,14 +76,31 @@ const LiveHeads = (() => {
     return { element, cells, draw, mark };
   }
 
+  /** One map large, with its table, which stays open while the map changes. */
+  function viewer() {
+    const map = h("div");
+    const table = fold("The map");
+    const element = h("div");
+    const show = (
+      /** @type {Heads} */ read,
+      /** @type {number} */ layer,
+      /** @type {number} */ head,
+    ) => {
+      if (!element.firstChild) element.append(map, table.element);
+      map.replaceChildren(...large(read, layer, head, table));
+    };
+    return { element, show };
+  }
+
   /**
    * Queries down, keys across; the keys that are left out are hatched.
    *
    * @param {Heads} read
    * @param {number} layer
    * @param {number} head
+   * @param {ReturnType<typeof fold>} table
    */
-  function large({ tokens, hidden, layers, causal }, layer, head) {
+  function large({ tokens, hidden, layers, causal }, layer, head, table) {
     const n = tokens.length;
     const name = `Layer ${layer + 1}, head ${head + 1}`;
     const map = tokens.map((_, t) =>
@@ -133,17 +150,14 @@ const LiveHeads = (() => {
     const label = `${name}, attention map of ${n} tokens; the table holds its numbers.`;
     const whole = picture(margin + size, margin + size, label, parts);
     const region = { class: "live-grid live-map", tabindex: 0, role: "region", "aria-label": name };
-    const table = fold(name);
     table.fill(
       ["", ...names],
       map.map((row, t) => [names[t], ...row]),
+      -1,
+      name,
     );
-    return [
-      h("div", region, whole),
-      scale(` Hatched: ${causal ? "lies ahead" : "left out"}.`),
-      table.element,
-    ];
+    return [h("div", region, whole), scale(` Hatched: ${causal ? "lies ahead" : "left out"}.`)];
   }
 
-  return { overview, large };
+  return { overview, viewer };
 })();

@@ -183,19 +183,27 @@ const LivePictures = (() => {
    * @param {string} name
    */
   function fold(name) {
-    const place = h("div", { class: "live-grid", tabindex: 0, role: "region", "aria-label": name });
+    const place = h("div", { class: "live-grid", tabindex: 0, role: "region" });
+    const title = h("summary");
     /** @type {() => HTMLElement} */
     let make = () => h("table");
     const show = () => {
       if (element.open) place.replaceChildren(make());
     };
-    const element = h("details", { ontoggle: show }, h("summary", {}, `${name} as a table`), place);
+    const element = h("details", { ontoggle: show }, title, place);
+    const call = (/** @type {string} */ called) => {
+      title.textContent = `${called} as a table`;
+      place.setAttribute("aria-label", called);
+    };
+    call(name);
     const fill = (
       /** @type {string[]} */ head,
       /** @type {(string | number)[][]} */ rows,
       /** @type {number} */ current = -1,
+      /** @type {string} */ called = name,
     ) => {
-      make = () => table(name, head, rows, current);
+      call(called);
+      make = () => table(called, head, rows, current);
       show();
     };
     return { element, fill };
