@@ -5,15 +5,13 @@ from __future__ import annotations
 import argparse
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Final, TypeVar
+from typing import TypeVar
 
 import torch
 
 from attention_guide.recipes.ledger import Run
 
 Trained = TypeVar("Trained")
-
-_TRIALS: Final = {"steps": "steps in place of the recipe's own"}
 
 
 def read_options(
@@ -44,7 +42,7 @@ def read_options(
         >>> read_options("demo", ["--seeds", "3", "4"]).seeds
         [3, 4]
     """
-    trials = {**_TRIALS, **(trials or {})}
+    trials = {"steps": "steps in place of the recipe's own", **(trials or {})}
     parser = argparse.ArgumentParser(prog=f"python -m attention_guide.recipes.{recipe}")
     if rows:
         parser.add_argument("rows", nargs="*", help=f"any of: {', '.join(rows)}; default: all")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from playwright.sync_api import Browser, Locator, Page, expect
+from playwright.sync_api import Browser, Locator, Page, ViewportSize, expect
 
 from tests.site.browser import AXE, SCREENSHOTS, WCAG, Visit, context
 
@@ -33,6 +33,14 @@ def figure(
         yield page, live
     assert not seen.messages
     assert not [url for url in seen.requests if not url.startswith((base, "data:", "blob:"))]
+
+
+@contextmanager
+def phone(browser: Browser) -> Iterator[Page]:
+    """A page as a finger holds it: 360 px wide, touched."""
+    narrow: ViewportSize = {"width": 360, "height": 740}
+    with browser.new_context(has_touch=True, is_mobile=True, viewport=narrow) as opened:
+        yield opened.new_page()
 
 
 def said(live: Locator) -> str:

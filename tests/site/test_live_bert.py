@@ -16,7 +16,7 @@ from attention_guide.recipes.minilm import read
 from book.build import OFFLINE
 from book.minilm import LIMIT_BYTES
 from tests.site.browser import Visit, context
-from tests.site.live import HOSTILE, flawless, said, steady
+from tests.site.live import HOSTILE, flawless, phone, said, steady
 
 FETCH = "Fetch the model (22.9 MB)"
 
@@ -301,9 +301,7 @@ def test_an_opened_table_stays_open_and_keeps_up(live: Locator) -> None:
 
 
 def test_touched_at_360_pixels(browser: Browser, base: str) -> None:
-    options = {"has_touch": True, "is_mobile": True, "viewport": {"width": 360, "height": 740}}
-    with browser.new_context(**options) as fresh:  # type: ignore[arg-type]
-        page = fresh.new_page()
+    with phone(browser) as page:
         live = find(page, f"{base}playground/")
         live.get_by_role("button", name=FETCH).tap()
         use(live)

@@ -15,7 +15,7 @@ from book.chapters import DOCS, ROOT
 from book.playground import FOLDER
 from tests.playground.reference import write_references
 from tests.site.browser import Visit, context
-from tests.site.live import HOSTILE, figure, flawless, said, steady
+from tests.site.live import HOSTILE, figure, flawless, phone, said, steady
 
 FIGURES = ["calculator", "masks", "translator", "positions", "gpt", "learning", "bert"]
 # This one has no state before its model is fetched, which test_live_bert.py does.
@@ -307,9 +307,7 @@ TAPS = {
 
 @pytest.mark.parametrize("name", TAPS)
 def test_figures_are_touched_at_360_pixels(browser: Browser, base: str, name: str) -> None:
-    options = {"has_touch": True, "is_mobile": True, "viewport": {"width": 360, "height": 740}}
-    with browser.new_context(**options) as opened:  # type: ignore[arg-type]
-        page = opened.new_page()
+    with phone(browser) as page:
         page.goto(f"{base}playground/")
         live = page.locator(f"[data-live={name}]")
         live.scroll_into_view_if_needed()

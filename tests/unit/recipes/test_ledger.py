@@ -6,7 +6,11 @@ import math
 import pytest
 import torch
 
+from attention_guide.checkpoints.own import load_own
+from attention_guide.checkpoints.snapshots import load_snapshots
+from attention_guide.data.cards import Card
 from attention_guide.recipes import Run, Spread, ledger_names, make_row, read_ledger, write_row
+from attention_guide.recipes.cards import language_model_card, model_card, snapshot_card
 from attention_guide.recipes.command import read_options, run_seeds
 from attention_guide.train.energy import estimate_energy
 
@@ -113,3 +117,16 @@ def test_committed_ledgers_hang_together(name):
             assert Spread.of(spread.values) == spread
         expected = estimate_energy(sum(made.cpu_seconds)).as_dict()["energy_kwh"]
         assert json.dumps(made.energy["energy_kwh"]) == json.dumps(expected)
+
+
+def test_committed_cards_say_what_the_ledger_says():
+    rows = read_ledger("number-words").values()
+    kept = {row.settings["checkpoint"]: row for row in rows if row.settings["checkpoint"]}
+    assert kept
+    for name, row in kept.items():
+        assert load_own(name).card == model_card(name, row)
+    own, row = load_own("topics-gpt"), read_ledger("topics")["gpt"]
+    data = Card.from_json(own.training["data"])
+    assert own.card == language_model_card("topics-gpt", row, data)
+    row = read_ledger("induction")["two-layers"]
+    assert load_snapshots("induction").card == snapshot_card("induction", row)
