@@ -99,15 +99,14 @@ def number(
     """Demand a real number within bounds."""
     if isinstance(x, bool) or not isinstance(x, int | float):
         raise TypeError(f"{name}: expected a number; got {type(x).__name__}")
-    limits = [
-        (above is None or x > above, f"above {above}"),
-        (least is None or x >= least, f"at least {least}"),
-        (below is None or x < below, f"below {below}"),
-        (most is None or x <= most, f"at most {most}"),
-    ]
-    for holds, words in limits:
-        if not holds:
-            raise ValueError(f"{name}: expected a number {words}; got {x}")
+    if above is not None and not x > above:
+        raise ValueError(f"{name}: expected a number above {above}; got {x}")
+    if least is not None and not x >= least:
+        raise ValueError(f"{name}: expected a number at least {least}; got {x}")
+    if below is not None and not x < below:
+        raise ValueError(f"{name}: expected a number below {below}; got {x}")
+    if most is not None and not x <= most:
+        raise ValueError(f"{name}: expected a number at most {most}; got {x}")
     if x != x or x in (float("inf"), float("-inf")):
         raise ValueError(f"{name}: expected a finite number; got {x}")
     return float(x)
@@ -139,13 +138,14 @@ def query_key(q: object, k: object) -> tuple[Tensor, Tensor]:
     rank("q", q, "B H T K")
     rank("k", k, "B G S K")
     like("k", k, "q", q)
-    if q.shape[1] < 1 or q.shape[3] < 1:
+    (batch, heads, _, width), groups = q.shape, k.shape[1]
+    if heads < 1 or width < 1:
         raise ValueError(f"q: expected (B, H, T, K) with H and K at least 1; got {shape(q)}")
-    axis("k", k, 0, q.shape[0], "B G S K", "as in q")
-    axis("k", k, 3, q.shape[3], "B G S K", "as in q")
-    if k.shape[1] < 1 or q.shape[1] % k.shape[1] != 0:
+    axis("k", k, 0, batch, "B G S K", "as in q")
+    axis("k", k, 3, width, "B G S K", "as in q")
+    if groups < 1 or heads % groups != 0:
         raise ValueError(
-            f"k: expected (B, G, S, K) with G a divisor of H = {q.shape[1]}; got {shape(k)}"
+            f"k: expected (B, G, S, K) with G a divisor of H = {heads}; got {shape(k)}"
         )
     return q, k
 
@@ -155,8 +155,8 @@ def value(v: object, k: Tensor) -> Tensor:
     v = floating("v", v)
     rank("v", v, "B G S E")
     like("v", v, "k", k)
-    for position in range(3):
-        axis("v", v, position, k.shape[position], "B G S E", "as in k")
+    for position, size in enumerate(k.shape[:3]):
+        axis("v", v, position, size, "B G S E", "as in k")
     return v
 
 

@@ -184,7 +184,7 @@ def _choose(
 ) -> Kernel:
     if softcap is not None or sinks is not None:
         return "blocked"
-    if q.device.type != "cpu" or q.shape[2] == 1:
+    if not q.is_cpu or q.shape[2] == 1:
         return "sdpa"
     # torch's fused CPU kernel wants equal widths and no dropout; without it all of T x S is kept.
     if v.shape[3] != q.shape[3] or dropout > 0:
@@ -228,10 +228,14 @@ def _sdpa(
 ) -> Tensor:
     t, s = q.shape[2], k.shape[2]
     heads, groups = q.shape[1], k.shape[1]
+    bare = window is None and mask is None and bias is None
     # torch's is_causal aligns to the first key (pytorch issue 108108): ours only when T = S.
-    plain = causal and window is None and mask is None and bias is None
     # A branch, not a value: compiled for any length, t == s would be a symbol that SDPA refuses.
-    square = True if plain and t == s else False  # noqa: SIM210
+    square = True if bare and causal and t == s else False  # noqa: SIM210
+    if bare and heads == groups and causal == square:
+        return F.scaled_dot_product_attention(
+            q, k, v, dropout_p=dropout, is_causal=square, scale=scale
+        )
     # The last query sees every key, so a single one needs no causal mask.
     place = None if square else position_mask(t, s, causal and t > 1, window, device=q.device)
     allowed = combine(mask, place)

@@ -42,7 +42,7 @@ class _Keys(NamedTuple):
 
     k: Tensor
     v: Tensor
-    positions: Tensor
+    positions: Tensor | None  # `None` where nothing asks
     mask: Tensor | None = None
     resumed: bool = False
 
@@ -129,8 +129,8 @@ class MultiHeadAttention(nn.Module):
         self.k_proj = nn.Linear(d_memory, self.n_kv_heads * self.d_head, bias=bias)
         self.v_proj = nn.Linear(d_memory, self.n_kv_heads * self.d_head, bias=bias)
         self.out_proj = nn.Linear(n_heads * self.d_head, d_model, bias=bias)
-        self.q_norm = nn.Identity() if qk_norm is None else qk_norm(self.d_head)
-        self.k_norm = nn.Identity() if qk_norm is None else qk_norm(self.d_head)
+        self.q_norm = None if qk_norm is None else qk_norm(self.d_head)
+        self.k_norm = None if qk_norm is None else qk_norm(self.d_head)
         self.dropout = dropout
         self.rotary = rotary
         self.position_bias = position_bias
@@ -173,18 +173,22 @@ class MultiHeadAttention(nn.Module):
         """
         self._check(x, memory, cache)
         start = 0 if cache is None or isinstance(cache, MemoryCache) else cache.length
-        index = torch.arange(start, start + x.shape[1], device=x.device)
+        index = self._count(start, x)
         if memory is not None and positions is not None:
             index = positions  # a MemoryCache doesn't know where the queries stand
         positions = index if positions is None else positions
-        q = self._turn(self.q_norm(split_heads(self.q_proj(x), self.n_heads)), positions)
+        # The products in a row, then all that is cheap: what it needs stays in the chip's cache.
+        q = self.q_proj(x)
         keys = self._keys(x, memory, positions, index, cache)
+        q = self._place(split_heads(q, self.n_heads), self.q_norm, positions)
         options: dict[str, Any] = {**self.options, "causal": causal, "sinks": self.sinks}
         if keys.mask is not None:
             # Tokens are missing from the cache, so that counting columns says nothing any more.
             mask = combine(mask, keys.mask)
             options.update(causal=False, window=None)
         if self.position_bias is not None:
+            assert index is not None
+            assert keys.positions is not None
             options["bias"] = self.position_bias(index, keys.positions)
         attended = attend_or_record(
             self.recorder,
@@ -205,13 +209,13 @@ class MultiHeadAttention(nn.Module):
         self,
         x: Tensor,
         memory: Tensor | None,
-        positions: Tensor,
-        index: Tensor,
+        positions: Tensor | None,
+        index: Tensor | None,
         cache: Cache | MemoryCache | None,
     ) -> _Keys:
         """Project what is attended to, or fetch it from the cache."""
         if memory is not None:
-            index = torch.arange(memory.shape[1], device=x.device)
+            index = self._count(0, memory)
             if not isinstance(cache, MemoryCache):
                 return _Keys(*self._keys_values(memory, index), index)
             resumed = cache.filled_from(memory)
@@ -223,14 +227,27 @@ class MultiHeadAttention(nn.Module):
         assert not isinstance(cache, MemoryCache)
         resumed = cache.length > 0
         k, v = cache.update(k, v)
-        return _Keys(k, v, cache.positions(x.device), cache.mask(x.shape[1]), resumed)
+        mask = cache.mask(x.shape[1])
+        asked = self.position_bias is not None or mask is not None
+        return _Keys(k, v, cache.positions(x.device) if asked else None, mask, resumed)
 
-    def _keys_values(self, source: Tensor, positions: Tensor) -> tuple[Tensor, Tensor]:
-        k = self._turn(self.k_norm(split_heads(self.k_proj(source), self.n_kv_heads)), positions)
-        return k, split_heads(self.v_proj(source), self.n_kv_heads)
+    def _keys_values(self, source: Tensor, positions: Tensor | None) -> tuple[Tensor, Tensor]:
+        k, v = self.k_proj(source), self.v_proj(source)
+        k = self._place(split_heads(k, self.n_kv_heads), self.k_norm, positions)
+        return k, split_heads(v, self.n_kv_heads)
 
-    def _turn(self, x: Tensor, positions: Tensor) -> Tensor:
-        return x if self.rotary is None else self.rotary(x, positions)
+    def _place(self, x: Tensor, norm: nn.Module | None, positions: Tensor | None) -> Tensor:
+        x = x if norm is None else norm(x)
+        if self.rotary is None:
+            return x
+        assert positions is not None
+        return self.rotary(x, positions)
+
+    def _count(self, start: int, x: Tensor) -> Tensor | None:
+        """Positions of x's tokens from `start` on, if anything in this layer asks for them."""
+        if self.rotary is None and self.position_bias is None:
+            return None
+        return torch.arange(start, start + x.shape[1], device=x.device)
 
     def _check(self, x: Tensor, memory: Tensor | None, cache: Cache | MemoryCache | None) -> None:
         check_sequence("x", x, self.q_proj.in_features)
