@@ -33,6 +33,12 @@ PDF_LIBRARIES = {
     "libpangoft2-1.0-0": "pangoft2-1.0",
     "libharfbuzz-subset0": "harfbuzz-subset",
 }
+# What the tests draw tokens of other scripts with: Debian package, and a letter that it brings.
+FONTS = {
+    "fonts-wqy-microhei": "한",
+    "fonts-lohit-deva": "न",
+    "fonts-tlwg-loma-ttf": "ไ",
+}
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "chrome")
 MAC_BROWSER = "/Applications/Google Chrome.app/Contents/MacOS/Google Chrome"
 
@@ -59,6 +65,8 @@ def main(arguments: list[str]) -> int:
     needed = [p for p, library in PDF_LIBRARIES.items() if not ctypes.util.find_library(library)]
     if "--test" in arguments and browser() is None:
         needed.append("chromium")
+    if "--test" in arguments and sys.platform.startswith("linux"):
+        needed += missing_fonts()
     return install_system(needed) if {"--test", "--pdf"} & set(arguments) else 0
 
 
@@ -66,6 +74,18 @@ def browser() -> str | None:
     """The path of a Chromium or Chrome on this machine, or None."""
     found = [path for name in BROWSERS if (path := shutil.which(name))]
     return found[0] if found else MAC_BROWSER if Path(MAC_BROWSER).exists() else None
+
+
+def missing_fonts() -> list[str]:
+    """Debian packages of the scripts for which this machine has no font."""
+    tool = shutil.which("fc-list")
+    if tool is None:
+        return ["fontconfig", *FONTS]
+    listing = {
+        package: subprocess.check_output([tool, f":charset={ord(letter):x}"])
+        for package, letter in FONTS.items()
+    }
+    return [package for package, fonts in listing.items() if not fonts.strip()]
 
 
 def install_torch(python: Path) -> None:

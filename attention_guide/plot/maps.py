@@ -184,7 +184,7 @@ def _grid(
         sharex=True,
         sharey=True,
         squeeze=False,
-        layout="constrained",
+        layout="compressed",
     )
 
 

@@ -95,7 +95,7 @@ def axes_for(ax: Axes | None, width: float, height: float) -> tuple[Figure, Axes
         >>> plt.close(figure)
     """
     if ax is None:
-        figure, ax = plt.subplots(figsize=(min(width, MAX_WIDTH), height), layout="constrained")
+        figure, ax = plt.subplots(figsize=(min(width, MAX_WIDTH), height), layout="compressed")
         return figure, ax
     owner = ax.figure
     while isinstance(owner, SubFigure):

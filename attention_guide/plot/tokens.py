@@ -8,7 +8,8 @@ point.
 
 import unicodedata
 import warnings
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from functools import lru_cache
 
 import matplotlib as mpl
@@ -165,7 +166,7 @@ def _search(characters: frozenset[str], base: tuple[str, ...]) -> tuple[list[str
         file = str(font_manager.findfont(font_manager.FontProperties(family=[family])))
         wanted -= _covered(file, frozenset(wanted))
     found: list[str] = []
-    for name, path in _candidates():
+    for name, path in _fonts():
         if not wanted:
             break
         has = _covered(path, frozenset(wanted))
@@ -175,11 +176,32 @@ def _search(characters: frozenset[str], base: tuple[str, ...]) -> tuple[list[str
     return found, wanted
 
 
+def _fonts() -> Iterator[tuple[str, str]]:
+    yield from _known_fonts()
+    yield from _new_fonts()
+
+
 @lru_cache(maxsize=1)
-def _candidates() -> list[tuple[str, str]]:
+def _known_fonts() -> list[tuple[str, str]]:
+    return _families(font_manager.fontManager.ttflist)
+
+
+@lru_cache(maxsize=1)
+def _new_fonts() -> list[tuple[str, str]]:
+    """Fonts installed since matplotlib made its list, which it keeps from one run to the next."""
+    known = list(font_manager.fontManager.ttflist)
+    files = {entry.fname for entry in known}
+    for path in sorted(font_manager.findSystemFonts()):
+        if path not in files:
+            with suppress(RuntimeError, OSError):  # a font that matplotlib can't open
+                font_manager.fontManager.addfont(path)
+    return _families(font_manager.fontManager.ttflist[len(known) :])
+
+
+def _families(entries: Iterable[font_manager.FontEntry]) -> list[tuple[str, str]]:
     """One upright file a family, by name, so that every run picks alike; DejaVu and Noto first."""
     files: dict[str, str] = {}
-    for entry in sorted(font_manager.fontManager.ttflist, key=lambda entry: entry.fname):
+    for entry in sorted(entries, key=lambda entry: entry.fname):
         regular = entry.style == "normal" and str(entry.weight) in ("400", "normal", "regular")
         # The font of last resort has a box for everything and a letter for nothing.
         if regular and entry.name not in files and not entry.name.startswith("Last Resort"):

@@ -18,7 +18,7 @@ from lxml import etree, html
 from PIL import Image
 from pypdf import PdfReader
 
-from attention_guide.plot import curves_table, describe, heatmap, save, table
+from attention_guide.plot import curves_table, describe, head_view, heads, heatmap, save, table
 
 CAUSAL = np.tril(np.ones((2, 2), dtype=bool))
 WEIGHTS = np.array([[1.0, 0.0], [0.25, 0.75]])
@@ -173,3 +173,21 @@ def test_tables_name_what_does_not_fit():
     ]:
         with pytest.raises(ValueError, match=message):
             call()
+
+
+@pytest.mark.parametrize("title", [None, "a title"])
+@pytest.mark.parametrize("shape", [(10, 10), (3, 25), (25, 3)])
+@pytest.mark.parametrize("draw", [
+    lambda w, rows, columns, title: heatmap(w, rows, columns, title=title),
+    lambda w, rows, columns, title: heads([w, w, w], rows, columns, title=title),
+    lambda w, rows, columns, title: head_view([w], rows, columns, title=title),
+])  # fmt: skip
+def test_nothing_is_cut_off_where_a_reader_saves_with_matplotlib_alone(draw, shape, title):
+    """The first drawing has room for every label, without the care that `save` takes."""
+    rows, columns = ([f"attention{i}" for i in range(n)] for n in shape)
+    file = io.BytesIO()
+    draw(np.full(shape, 1 / shape[1]), rows, columns, title).savefig(file)
+    with Image.open(file) as image:
+        dark = np.asarray(image.convert("L")) < 200
+    edges = [dark[:2], dark[-2:], dark[:, :2], dark[:, -2:]]
+    assert not any(edge.any() for edge in edges)

@@ -79,7 +79,7 @@ def test_a_missing_glyph_is_named_and_its_code_point_drawn():
 def test_common_scripts_need_no_warning_and_no_code_points():
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        names = ["ä", "λ", "й", "שלום", "مرحبا", "հայ", "ქ"]
+        names = ["ä", "λ", "й", "שלום", "مرحبا", "հայ", "ქ", "中文", "한국", "नमस्ते", "ไทย"]
         assert drawable(names) == names
 
 
