@@ -12,6 +12,7 @@ from typing import Protocol, TypeVar, runtime_checkable
 
 import torch
 from torch import Tensor, nn
+from tqdm import tqdm
 
 from attention_guide.train import distributed
 from attention_guide.train.schedules import Schedule
@@ -103,7 +104,7 @@ def fit(
         evaluate_every: Steps between evaluations; the last step is always evaluated.
         stop: Given an evaluation, whether to end the run there; see `EarlyStopping`.
         checkpoints: Where to save the run, see `Checkpoints`; the last step is always saved.
-        progress: Whether to show step, loss and time left on standard error.
+        progress: Whether to show a bar with the loss and the time left on standard error.
         history: A run to continue. One that `stop` has ended isn't continued by it.
 
     Returns:
@@ -128,31 +129,32 @@ def fit(
     history = History() if history is None else history
     peaks = _peak_rates(optimizer, schedule, history)
     stream = _endless(batches)
-    show = progress and distributed.is_main()
     ended = stop is not None and history.stopped
     model.train()
-    while history.steps < steps and not ended:
-        step = history.steps + 1
-        if schedule is not None:
-            for group, peak in zip(optimizer.param_groups, peaks, strict=True):
-                group["lr"] = peak * schedule(step)
-        started = time.perf_counter()
-        parts = [next(stream) for _ in range(accumulate)]
-        number = _gradient(model, parts, loss, optimizer, weigh, autocast)
-        _take_step(model, optimizer, clip_norm, number, history)
-        history.seconds += time.perf_counter() - started
-        if show:
-            _show(history, steps)
-        due = step == steps or (evaluate_every is not None and step % evaluate_every == 0)
-        if evaluate is not None and due:
-            measured = _evaluate(model, evaluate, history)
-            ended = stop is not None and stop(measured)
-            history.stopped = ended
-        # After the evaluation: a run that resumes here must not do it again.
-        if checkpoints is not None and (step == steps or ended or checkpoints.due(step)):
-            checkpoints.save(model, optimizer, history)
-    if show:
-        print(file=sys.stderr)
+    with tqdm(
+        total=steps, initial=history.steps, unit="step", file=sys.stderr,
+        disable=not (progress and distributed.is_main()),
+    ) as bar:  # fmt: skip
+        while history.steps < steps and not ended:
+            step = history.steps + 1
+            if schedule is not None:
+                for group, peak in zip(optimizer.param_groups, peaks, strict=True):
+                    group["lr"] = peak * schedule(step)
+            started = time.perf_counter()
+            parts = [next(stream) for _ in range(accumulate)]
+            number = _gradient(model, parts, loss, optimizer, weigh, autocast)
+            _take_step(model, optimizer, clip_norm, number, history)
+            history.seconds += time.perf_counter() - started
+            bar.set_postfix(loss=f"{number:.4f}", refresh=False)
+            bar.update()
+            due = step == steps or (evaluate_every is not None and step % evaluate_every == 0)
+            if evaluate is not None and due:
+                measured = _evaluate(model, evaluate, history)
+                ended = stop is not None and stop(measured)
+                history.stopped = ended
+            # After the evaluation: a run that resumes here must not do it again.
+            if checkpoints is not None and (step == steps or ended or checkpoints.due(step)):
+                checkpoints.save(model, optimizer, history)
     model.eval()
     return history
 
@@ -245,14 +247,6 @@ def _endless(batches: Iterable[Batch]) -> Iterator[Batch]:
             yield batch
         if empty:
             raise ValueError("batches: expected at least one, or an iterable that can restart")
-
-
-def _show(history: History, steps: int) -> None:
-    done = history.steps
-    bar = ("█" * (20 * done // steps)).ljust(20, "·")
-    left = history.seconds / done * (steps - done)
-    text = f"\r{bar} {done}/{steps}  loss {history.loss[-1]:.4f}  {left:,.0f} s left "
-    print(text, end="", file=sys.stderr, flush=True)
 
 
 def _check(

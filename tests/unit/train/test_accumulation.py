@@ -9,7 +9,6 @@ from torch import nn
 from attention_guide.text import PairBatches
 from attention_guide.train import (
     EarlyStopping,
-    History,
     adamw,
     cross_entropy,
     fit,
@@ -165,10 +164,3 @@ def test_early_stopping_names_what_is_wrong():
         EarlyStopping("loss", patience=0)
     with pytest.raises(RuntimeError, match="expected a model and an evaluation"):
         EarlyStopping("loss").restore()
-
-
-def test_progress_says_how_long_it_takes(capsys):
-    model = nn.Linear(1, 1)
-    fit(model, [torch.ones(1, 1)], lambda m, x: m(x).mean(), steps=2, progress=True,
-        optimizer=adamw(model, 0.1), history=History())  # fmt: skip
-    assert "s left" in capsys.readouterr().err

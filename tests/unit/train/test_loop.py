@@ -1,6 +1,7 @@
 """The loop: what it does to model, gradient and rate, when it looks, and how it resumes."""
 
 import math
+import re
 
 import pytest
 import torch
@@ -143,7 +144,21 @@ def test_progress_goes_to_standard_error_alone(data, capsys):
     fit(model, data, squared, steps=2, optimizer=adam, progress=True)
     captured = capsys.readouterr()
     assert captured.out == ""
-    assert "2/2" in captured.err
+    assert re.search(r"100%.* 2/2 .*step.*, loss=\d+\.\d{4}\]", captured.err)
+
+
+def test_progress_of_a_run_that_is_continued_begins_where_that_ended(data, capsys):
+    model, adam = make()
+    history = fit(model, data, squared, steps=3, optimizer=adam)
+    fit(model, data, squared, steps=4, optimizer=adam, history=history, progress=True)
+    assert "75%" in capsys.readouterr().err
+
+
+def test_a_run_that_fails_leaves_its_bar_on_a_line_of_its_own(data, capsys):
+    model, adam = make()
+    with pytest.raises(FloatingPointError):
+        fit(model, data, lambda m, x: squared(m, x) / 0, steps=2, optimizer=adam, progress=True)
+    assert capsys.readouterr().err.endswith("\n")
 
 
 def run(steps, path=None, stop_at=None):
