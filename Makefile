@@ -21,12 +21,7 @@ notebooks: site ## notebooks and scripts of the chapters, under site/downloads/
 update: setup   ## rewrite the outputs on the pages from the run
 	@$(RUN) -m book update $(PAGES)
 lint: setup     ## format, types, spelling, workflows
-	@$(RUN) -m ruff check .
-	@$(RUN) -m ruff format --check .
-	@$(RUN) -m mypy
-	@$(RUN) -m codespell_lib
-	@.venv/bin/zizmor --offline --quiet .github/workflows
-	@$(RUN) -m check_jsonschema --builtin-schema vendor.github-workflows .github/workflows/*.yml
+	@$(RUN) -m book lint
 bench: setup    ## measurements, side by side with peers
 	@$(RUN) -m benchmarks
 chapter: setup  ## a new chapter from the template: make chapter SLUG=theory/positions NUMBER=7

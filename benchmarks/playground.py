@@ -14,7 +14,7 @@ from attention_guide.checkpoints import load_own
 from attention_guide.data.corpora import pydoc_topics
 from attention_guide.recipes.topics import CHECKPOINT
 from benchmarks._results import write
-from book import minilm, weights
+from book import minilm, setup, weights
 from book.playground import FOLDER, MODELS
 
 ENGINE = ("kernel.js", "weights.js", "layers.js", "blocks.js", "model.js")
@@ -113,7 +113,7 @@ def main(rounds: int = 100) -> None:
     script = (MODELS / f"{CHECKPOINT}.js").read_text("utf-8")
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(
-            executable_path="/usr/bin/chromium", args=["--no-sandbox", "--disable-gpu"]
+            executable_path=setup.browser(), args=["--no-sandbox", "--disable-gpu"]
         )
         print(f"Chromium {browser.version}, {parameters / 1e6:.2f} M parameters, {TOKENS} tokens")
         print("milliseconds: fastest, median, 95th percentile of", rounds)

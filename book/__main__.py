@@ -1,10 +1,10 @@
-"""`python -m book COMMAND`: run, update, site, serve, pdf, chapter."""
+"""`python -m book COMMAND`: run, update, site, serve, pdf, chapter, lint."""
 
 from __future__ import annotations
 
 import sys
 
-COMMANDS = ("run", "update", "site", "serve", "pdf", "chapter")
+COMMANDS = ("run", "update", "site", "serve", "pdf", "chapter", "lint")
 
 
 def main(arguments: list[str]) -> int:
@@ -28,6 +28,8 @@ def main(arguments: list[str]) -> int:
             build.pdf()
         elif command == "chapter":
             build.new_chapter(*rest)
+        elif command == "lint":
+            build.lint()
     except (press.PageFailed, build.BuildFailed) as error:
         print(f"\nbook: failed\n{error}", file=sys.stderr)
         return 1

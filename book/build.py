@@ -103,17 +103,41 @@ def serve(arguments: list[str]) -> int:
 
 
 def new_chapter(slug: str, number: str) -> Path:
-    """Copy the chapter template to `docs/SLUG.md`."""
+    """Copy the chapter template to `docs/SLUG.md`, and list it as the last of its part."""
     target = DOCS / f"{slug}.md"
     if target.exists():
         raise BuildFailed(f"{target.relative_to(ROOT)} exists already")
-    if slug.split("/")[0] not in PARTS:
+    part = slug.split("/")[0]
+    if part not in PARTS:
         raise BuildFailed(f"the slug {slug!r} must begin with one of {', '.join(PARTS)}")
     template = (ROOT / "book" / "chapter-template.md").read_text(encoding="utf-8")
     title = re.sub(r"[-_]", " ", slug.split("/")[1]).capitalize()
     target.write_text(template.replace("NUMBER", number).replace("TITLE", title), encoding="utf-8")
-    print(f"book: wrote {target.relative_to(ROOT)}")
+    config = ROOT / "mkdocs.yml"
+    section = re.compile(rf"^  - {PARTS[part]}:\n(?: {{6}}- .*\n)*", re.M)
+    listed = section.sub(rf"\g<0>      - {slug}.md\n", config.read_text(encoding="utf-8"))
+    config.write_text(listed, encoding="utf-8")
+    print(f"book: wrote {target.relative_to(ROOT)} and listed it in mkdocs.yml")
     return target
+
+
+def lint() -> None:
+    """Format, types, spelling, workflows; all of them, then a failure where any failed."""
+    workflows = sorted(str(path) for path in (ROOT / ".github" / "workflows").glob("*.yml"))
+    zizmor = shutil.which("zizmor", path=str(Path(sys.executable).parent)) or "zizmor"
+    schema = ["check_jsonschema", "--builtin-schema", "vendor.github-workflows"]
+    module = [sys.executable, "-m"]
+    steps = [
+        [*module, "ruff", "check", "."],
+        [*module, "ruff", "format", "--check", "."],
+        [*module, "mypy"],
+        [*module, "codespell_lib"],
+        [zizmor, "--offline", "--quiet", *workflows],
+        [*module, *schema, *workflows],
+    ]
+    failed = [step for step in steps if subprocess.run(step, cwd=ROOT, check=False).returncode]
+    if failed:
+        raise BuildFailed("\n".join(f"{' '.join(step[:4])} …" for step in failed))
 
 
 def _mkdocs(config: str, out: Path, **environment: str) -> None:

@@ -22,7 +22,7 @@ from mkdocs.structure.files import File, Files
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
-from book import downloads, labs, minilm, press, scripts  # noqa: E402  (MkDocs loads hooks without the repository on the path)
+from book import downloads, labs, minilm, mkdocs_lines, press, scripts  # noqa: E402  (MkDocs loads hooks without the repository on the path)
 from book.build import OFFLINE, PDF  # noqa: E402
 from book.chapters import DOCS  # noqa: E402
 from book.markdown import labs as notebook_html  # noqa: E402
@@ -37,6 +37,7 @@ _labs: dict[Path, Path] = {}
 
 def on_config(config: MkDocsConfig) -> MkDocsConfig:
     """Facts for the footer: version, commit, date of the run, versions of torch and numpy."""
+    mkdocs_lines.install(Path(config.docs_dir))
     config.extra["build"] = {
         "version": metadata.version("attention-guide"),
         "commit": _commit(),

@@ -222,13 +222,14 @@ def _file_hash(path: Path) -> str:
 
 @cache
 def environment() -> str:
-    """The interpreter, the machine's architecture and every installed distribution."""
+    """The interpreter, the architecture, every installed distribution, and what may be asked for."""
     installed = sorted(
         f"{d.metadata['Name']}=={d.version}"
         for d in metadata.distributions()
         if d.metadata["Name"] != "attention-guide"
     )
-    return "\n".join([platform.python_version(), platform.machine(), *installed])
+    network = "network" if os.environ.get("ATTENTION_GUIDE_NETWORK") else "no network"
+    return "\n".join([platform.python_version(), platform.machine(), network, *installed])
 
 
 def main(paths: list[str]) -> None:

@@ -40,7 +40,10 @@ FONTS = {
     "fonts-tlwg-loma-ttf": "ไ",
 }
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "chrome")
-MAC_BROWSER = "/Applications/Google Chrome.app/Contents/MacOS/Google Chrome"
+INSTALLED_BROWSERS = (
+    "/Applications/Google Chrome.app/Contents/MacOS/Google Chrome",
+    "C:/Program Files/Google/Chrome/Application/chrome.exe",
+)
 
 
 def main(arguments: list[str]) -> int:
@@ -62,7 +65,7 @@ def main(arguments: list[str]) -> int:
     subprocess.run([PYTHON, ROOT / "book/weights.py"], check=True, stdout=subprocess.DEVNULL)
     if "--test" in arguments:
         install_node_tools()
-    needed = [p for p, library in PDF_LIBRARIES.items() if not ctypes.util.find_library(library)]
+    needed = missing_libraries()
     if "--test" in arguments and browser() is None:
         needed.append("chromium")
     if "--test" in arguments and sys.platform.startswith("linux"):
@@ -73,7 +76,21 @@ def main(arguments: list[str]) -> int:
 def browser() -> str | None:
     """The path of a Chromium or Chrome on this machine, or None."""
     found = [path for name in BROWSERS if (path := shutil.which(name))]
-    return found[0] if found else MAC_BROWSER if Path(MAC_BROWSER).exists() else None
+    found += [path for path in INSTALLED_BROWSERS if Path(path).exists()]
+    return found[0] if found else None
+
+
+def missing_libraries() -> list[str]:
+    """Debian packages of the libraries that WeasyPrint doesn't find."""
+    missing = [p for p, library in PDF_LIBRARIES.items() if not ctypes.util.find_library(library)]
+    # Python doesn't look where Homebrew and MSYS2 put theirs; WeasyPrint knows where to look.
+    found = (
+        missing
+        and not subprocess.run(
+            [PYTHON, "-c", "import weasyprint"], capture_output=True, check=False
+        ).returncode
+    )
+    return [] if found else missing
 
 
 def missing_fonts() -> list[str]:

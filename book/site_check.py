@@ -190,7 +190,7 @@ def check_page(document: Document, site: Site) -> Iterator[Problem]:
 def _check_internal(document: Document, site: Site, reference: str) -> Iterator[Problem]:
     target = site.find(document.path, reference)
     anchor = unquote(urlsplit(reference).fragment)
-    needle = f"#{anchor}" if anchor else posixpath.basename(urlsplit(reference).path)
+    needle = f"#{anchor}" if anchor else posixpath.basename(urlsplit(reference).path) or reference
     if target is None:
         if document.name == "404.html" and reference.startswith("/"):
             return  # made for the address that the site will have

