@@ -28,7 +28,7 @@ def _copy(parser: argparse.ArgumentParser, options: argparse.Namespace) -> int:
     from attention_guide.copying import copy, copyable
 
     try:
-        print(copy(options.name) if options.name else "\n".join(sorted(copyable())))
+        print(copy(options.name) if options.name is not None else "\n".join(sorted(copyable())))
     except ValueError as error:
         parser.error(str(error))
     return 0
@@ -40,7 +40,7 @@ def _check(parser: argparse.ArgumentParser, options: argparse.Namespace) -> int:
 
     try:
         adapter = load_target(options.target)
-    except (ValueError, TypeError, ModuleNotFoundError) as error:
+    except (ImportError, TypeError, ValueError) as error:
         parser.error(str(error))
     report = check(adapter, name=options.target)
     print(report.to_json() if options.json else report)

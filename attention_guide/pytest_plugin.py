@@ -31,8 +31,7 @@ class PropertyItem(pytest.Item):
     ) -> str:
         """The property's sentence and its minimal failing example."""
         if isinstance(excinfo.value, PropertyFailed):
-            o = self.outcome
-            return f"{o.explanation}\n{o.detail}\nchapter: {o.chapter}"
+            return self.outcome.text
         return str(super().repr_failure(excinfo))
 
     def reportinfo(self) -> tuple[str, None, str]:
@@ -54,7 +53,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_collection_modifyitems(
     session: pytest.Session, config: pytest.Config, items: list[pytest.Item]
 ) -> None:
-    """Add a test for each property of each named attention."""
+    """Add a test for each property of each named attention.
+
+    Raises:
+        pytest.UsageError: If a target can't be loaded.
+    """
     targets = config.getoption("--check-attention")
     if not targets:
         return
@@ -63,7 +66,11 @@ def pytest_collection_modifyitems(
     from attention_guide.conformance.target import load_target
 
     for target in targets:
-        for outcome in check(load_target(target), name=target).outcomes:
+        try:
+            adapter = load_target(target)
+        except (ImportError, TypeError, ValueError) as error:
+            raise pytest.UsageError(f"--check-attention {target}: {error}") from error
+        for outcome in check(adapter, name=target).outcomes:
             item = PropertyItem.from_parent(session, name=f"{target}[{outcome.name}]")
             item.outcome = outcome
             items.append(item)

@@ -37,7 +37,9 @@ class AttentionRecorder(Mapping[str, Tensor]):
         gradients: Leave the weights in the autograd graph, and keep their gradients for `grad`.
 
     Raises:
-        ValueError: Nothing matches; the message lists the names there are.
+        TypeError: `match` is none of these.
+        ValueError: Nothing matches (the message lists the names there are), a pattern is no
+            regular expression, or an option has another value than those above.
         RuntimeError: On entering: another recorder watches one of the layers.
 
     Examples:
@@ -146,14 +148,15 @@ class AttentionRecorder(Mapping[str, Tensor]):
 
         Args:
             match: Which of the recorded layers, as in the constructor; `None` for all.
-            item: Which item of the batch.
+            item: Which item of the batch, from 0.
 
         Returns:
             A tuple of `(1, H, T, S)` on the CPU, in the model's order.
 
         Raises:
-            ValueError: Nothing was recorded, nothing matches, or the layers' shapes differ (bertviz
-                stacks them).
+            TypeError: `match` is none of those that the constructor takes.
+            ValueError: Nothing was recorded, nothing matches, the layers' shapes differ (bertviz
+                stacks them), or the batch has no such item.
 
         Examples:
             >>> import torch
@@ -166,11 +169,14 @@ class AttentionRecorder(Mapping[str, Tensor]):
         """
         recorded = {name: self._layers[name] for name in self}
         chosen = recorded if match is None else _select(recorded, match)
-        layers = tuple(self[name][item : item + 1].detach().cpu() for name in chosen)
-        shapes = {tuple(weights.shape) for weights in layers}
+        maps = [self[name].detach() for name in chosen]
+        shapes = {(1, *weights.shape[1:]) for weights in maps}
         if len(shapes) != 1 or any(len(shape) != 4 for shape in shapes):
             raise ValueError(f"match: expected layers of one shape (1, H, T, S); got {shapes}")
-        return layers
+        batch = min(len(weights) for weights in maps)
+        if not isinstance(item, int) or item not in range(batch):
+            raise ValueError(f"item: expected an int from 0 to B - 1 = {batch - 1}; got {item!r}")
+        return tuple(weights[item : item + 1].cpu() for weights in maps)
 
     def clear(self) -> None:
         """Forget what was recorded."""
@@ -268,7 +274,7 @@ def _select(layers: Mapping[str, nn.Module], match: Match) -> dict[str, nn.Modul
     if callable(match):
         chosen = {name: m for name, m in layers.items() if match(name, m)}
     else:
-        wanted = [match] if isinstance(match, str) else list(match)
+        wanted = _wanted(layers, match)
         # A full name means that layer alone, although "blocks.1" is found in "blocks.10", too.
         chosen = {
             name: m
@@ -280,6 +286,21 @@ def _select(layers: Mapping[str, nn.Module], match: Match) -> dict[str, nn.Modul
             f"match: nothing matches {match!r}; the attention layers are {', '.join(layers)}"
         )
     return chosen
+
+
+def _wanted(layers: Mapping[str, nn.Module], match: str | Iterable[str]) -> list[str]:
+    expected = "match: expected a name, a pattern, several of these, or a predicate"
+    if not isinstance(match, Iterable):
+        raise TypeError(f"{expected}; got {type(match).__name__}")
+    wanted = [match] if isinstance(match, str) else list(match)
+    for one in wanted:
+        if not isinstance(one, str):
+            raise TypeError(f"{expected}; got {one!r} among them")
+        try:
+            re.compile("" if one in layers else one)
+        except re.error as error:
+            raise ValueError(f"{expected}; {one!r} is no pattern: {error}") from error
+    return wanted
 
 
 def _reducer(reduce: Reduce | None) -> Callable[[Tensor], Tensor] | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -24,17 +24,19 @@ class Adapter:
         fn: The callable, or a function of a line or two that maps the contract to it.
         masked: Whether it takes a mask at all.
         causal: Whether `fn(q, k, v, causal=True)` is understood.
+        always_causal: Whether every call is causal, as in a GPT's block. What it gives is then
+            compared with causal attention, and what speaks of free order doesn't apply.
         grouped: Whether `k` and `v` may have fewer heads than `q`.
-        value_width: Whether E may differ from K.
+        value_width: Whether E may differ from K; it then does in the comparison with the reference.
         cross: Whether the numbers of queries and keys may differ.
         dtypes: The floating dtypes it runs in, most precise first.
         step: One decoding step with a cache, `step(q, k, v, state) -> (out, state)`, with one
             query, key and value; `state` is None at the start. None when there is no cache.
         window: The (left, right) window that it applies when causal, or None.
-        module: The `nn.Module` behind `fn`, whose dropout must be off in eval mode.
+        module: The `nn.Module` behind `fn`, which is in eval mode while it is checked.
 
     Raises:
-        TypeError: If `fn` is not callable.
+        TypeError: If `fn` is not callable, or is a class in place of an instance.
 
     Examples:
         >>> from attention_guide.functional import attention
@@ -45,6 +47,7 @@ class Adapter:
     fn: Attention
     masked: bool = True
     causal: bool = False
+    always_causal: bool = False
     grouped: bool = False
     value_width: bool = True
     cross: bool = True
@@ -56,6 +59,10 @@ class Adapter:
     def __post_init__(self) -> None:
         if not callable(self.fn):
             raise TypeError(f"fn must be callable; got {type(self.fn).__name__}")
+        if isinstance(self.fn, type):
+            raise TypeError(
+                f"fn must be a function or an instance; got the class {self.fn.__name__}"
+            )
 
     @property
     def dtype(self) -> torch.dtype:
@@ -71,18 +78,28 @@ def adapt(attention: Attention | nn.Module | Adapter) -> Adapter:
             adapter.
 
     Returns:
-        The adapter; a module's is in eval mode and knows its module.
+        The adapter. A module's knows its module, and runs in the dtype of its first floating
+        parameter where it has one; gradients are then those of a copy in float64. To declare more
+        of a module, replace a field of its adapter.
 
     Raises:
-        TypeError: If `attention` is not callable.
+        TypeError: If `attention` is not callable, or is a class in place of an instance.
 
     Examples:
         >>> from attention_guide.functional import attention
         >>> adapt(attention).fn is attention
         True
+        >>> from dataclasses import replace
+        >>> layer = nn.Linear(8, 8)  # any module with parameters
+        >>> block = replace(adapt(layer), always_causal=True)
+        >>> block.dtypes, block.always_causal
+        ((torch.float32,), True)
     """
     if isinstance(attention, Adapter):
         return attention
-    if isinstance(attention, nn.Module):
-        return Adapter(attention, module=attention)
-    return Adapter(attention)
+    if not isinstance(attention, nn.Module):
+        return Adapter(attention)
+    adapter = Adapter(attention, module=attention)
+    dtypes = (p.dtype for p in attention.parameters() if p.is_floating_point())
+    own = next(dtypes, None)
+    return adapter if own is None else replace(adapter, dtypes=(own,))

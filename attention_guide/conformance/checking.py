@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 
 from torch import nn
 
@@ -19,6 +20,8 @@ def check(
 ) -> Report:
     """Check the properties that every attention function keeps.
 
+    A module is in eval mode meanwhile; its training flags are then as they were.
+
     Args:
         attention: A callable `fn(q, k, v, mask=None)` with a bool mask, True = may attend (see
             `Adapter` for shapes), a module whose `forward` is one, or an `Adapter`.
@@ -30,7 +33,7 @@ def check(
         shows each property, with a minimal failing example.
 
     Raises:
-        TypeError: If `attention` is not callable.
+        TypeError: If `attention` is not callable, or is a class in place of an instance.
         ValueError: If `only` has a name that is no property's.
 
     Examples:
@@ -49,7 +52,21 @@ def check(
     adapter = adapt(attention)
     title = name or str(getattr(adapter.fn, "__name__", type(adapter.fn).__name__))
     chosen = PROPERTIES if only is None else [_named(n) for n in only]
-    return Report(title, tuple(_outcome(p, adapter) for p in chosen))
+    with _in_eval(adapter.module):
+        return Report(title, tuple(_outcome(p, adapter) for p in chosen))
+
+
+@contextmanager
+def _in_eval(module: nn.Module | None) -> Iterator[None]:
+    # Part by part: a frozen part in eval mode may stand inside a module that trains.
+    training = {} if module is None else {part: part.training for part in module.modules()}
+    for part in training:
+        part.training = False
+    try:
+        yield
+    finally:
+        for part, flag in training.items():
+            part.training = flag
 
 
 def _named(name: str) -> Property:

@@ -28,6 +28,16 @@ class Specimen:
         exposed_by: The property of `check` that fails.
         broken: The wrong form.
         mended: The right form.
+
+    Examples:
+        >>> from attention_guide.conformance import check
+        >>> lost = next(s for s in SPECIMENS if s.name == "the lost causal mask")
+        >>> lost.story
+        'Takes `causal` and uses it nowhere.'
+        >>> [o.name for o in check(lost.broken, only=[lost.exposed_by]).failures]
+        ['causality']
+        >>> check(lost.mended).passed
+        True
     """
 
     name: str

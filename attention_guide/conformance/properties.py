@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from copy import deepcopy
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
 
 from attention_guide.conformance.adapter import Adapter
-from attention_guide.functional import attention, causal_mask
+from attention_guide.functional import attention, causal_mask, window_mask
 
 MASKS = "implementation/masks"
 SCALED = "theory/scaled-dot-product"
@@ -22,12 +23,37 @@ TOLERANCE = {torch.float64: 1e-10, torch.float32: 2e-5, torch.bfloat16: 2e-2, to
 
 
 class NotApplicable(Exception):
-    """The plain contract, or what the adapter declares, can't express this property."""
+    """The plain contract, or what the adapter declares, can't express this property.
+
+    Examples:
+        >>> from attention_guide.functional import attention
+        >>> try:
+        ...     cached(Adapter(attention))
+        ... except NotApplicable as reason:
+        ...     print(reason)
+        the adapter declares no cache (step=)
+    """
 
 
 @dataclass(frozen=True)
 class Property:
-    """A named property: what it says, where it is taught, and the test of it."""
+    """A named property: what it says, where it is taught, and the test of it.
+
+    Args:
+        name: Its public name.
+        explanation: What it says, in a sentence.
+        chapter: Slug of the chapter that teaches it.
+        test: None when an adapter keeps it, else a minimal failing example; raises `NotApplicable`
+            when the adapter can't express it.
+
+    Examples:
+        >>> from attention_guide.functional import attention
+        >>> first = PROPERTIES[0]
+        >>> first.name, first.chapter
+        ('rows sum to one', 'theory/scaled-dot-product')
+        >>> print(first.test(Adapter(attention)))
+        None
+    """
 
     name: str
     explanation: str
@@ -51,7 +77,7 @@ def _property(
 def tensors(
     adapter: Adapter, b: int = 2, h: int = 4, t: int = 6, s: int = 6, k: int = 8, seed: int = 0
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """Random q, k, v in the adapter's most precise dtype; E is K (contract of every callable)."""
+    """Random q, k, v in the adapter's most precise dtype; E is K."""
     generator = torch.Generator().manual_seed(seed)
 
     def draw(*shape: int) -> Tensor:
@@ -76,6 +102,9 @@ def scale_by_head_width(adapter: Adapter) -> str | None:
     scores = (q @ k.transpose(-2, -1)).double()
     # A module's own parameters may have brought their gradients along.
     got = weights.detach().double().clamp_min(1e-30).log()
+    # The last query sees the same keys, causal or not.
+    seen = _allowed(adapter, 6)[-1]
+    scores, got = scores[..., -1, seen], got[..., -1, seen]
     centred_scores = scores - scores.mean(-1, keepdim=True)
     centred_got = got - got.mean(-1, keepdim=True)
     scale = float((centred_scores * centred_got).sum() / centred_scores.square().sum())
@@ -122,10 +151,9 @@ def padding_invariance(adapter: Adapter) -> str | None:
     again = adapter.fn(q, k2, v2, mask=keep)
     if not torch.equal(out, again):
         return "keys 4 and 5 of sequence 1 are masked, yet their content changes the output"
-    if not adapter.cross:
-        return None
-    short = adapter.fn(q[1:], k[1:, :, :4], v[1:, :, :4])
-    return _differs("4 keys padded to 6 differ from the 4 keys alone", out[1:], short, adapter)
+    short = adapter.fn(q[1:, :, :4], k[1:, :, :4], v[1:, :, :4])
+    return _differs("4 tokens padded to 6 differ from the 4 tokens alone", out[1:, :, :4], short,
+                    adapter)  # fmt: skip
 
 
 @_property("batch independence", SCALED)
@@ -140,6 +168,7 @@ def batch_independence(adapter: Adapter) -> str | None:
 @_property("permutation equivariance", "theory/positions")
 def permutation_equivariance(adapter: Adapter) -> str | None:
     """Without positions and mask, permuted queries permute outputs; keys come in any order."""
+    _needs_free_order(adapter)
     q, k, v = tensors(adapter)
     order = torch.tensor([3, 0, 5, 1, 4, 2])
     out = adapter.fn(q, k, v)
@@ -181,6 +210,7 @@ def chunked(adapter: Adapter) -> str | None:
     """Queries in chunks against all keys, with their rows of the mask, give the whole's rows."""
     _needs_mask(adapter)
     _needs_cross(adapter)
+    _needs_free_order(adapter)
     q, k, v = tensors(adapter)
     mask = causal_mask(6)
     whole = adapter.fn(q, k, v, mask=mask)
@@ -214,12 +244,12 @@ def _cached_sequence(adapter: Adapter, seed: int) -> str | None:
 @_property("causal alignment", "implementation/kv-cache")
 def causal_alignment(adapter: Adapter) -> str | None:
     """With fewer queries than keys, causal aligns to the last key: the newest query sees all."""
-    if not adapter.causal:
-        raise NotApplicable("the adapter declares no causal=True")
+    if not (adapter.causal or adapter.always_causal):
+        raise NotApplicable("the adapter declares no causal masking of its own")
     _needs_cross(adapter)
     q, k, v = tensors(adapter)
-    last_two = adapter.fn(q[..., 4:, :], k, v, causal=True)
-    whole = adapter.fn(q, k, v, causal=True)
+    last_two = _causal(adapter, q[..., 4:, :], k, v)
+    whole = _causal(adapter, q, k, v)
     return _differs("2 queries on 6 keys differ from the last 2 of 6", last_two, whole[..., 4:, :],
                     adapter)  # fmt: skip
 
@@ -239,6 +269,7 @@ def grouped(adapter: Adapter) -> str | None:
 @_property("gradients", SCALED)
 def gradients(adapter: Adapter) -> str | None:
     """Gradients to q, k and v are those of finite differences, in float64."""
+    adapter = _in_float64(adapter)
     if adapter.dtype != torch.float64:
         raise NotApplicable("it does not run in float64")
     inputs = tuple(x.requires_grad_() for x in tensors(adapter, b=1, h=2, t=3, s=3, k=2))
@@ -249,16 +280,23 @@ def gradients(adapter: Adapter) -> str | None:
     return None
 
 
+def _in_float64(adapter: Adapter) -> Adapter:
+    """A copy of a module that has its parameters in another dtype; all else as declared."""
+    module = adapter.module
+    if module is None or adapter.fn is not module or adapter.dtype == torch.float64:
+        return adapter
+    if not any(parameter.is_floating_point() for parameter in module.parameters()):
+        return adapter
+    return replace(adapter, fn=deepcopy(module).double(), dtypes=(torch.float64,))
+
+
 @_property("dropout off in eval", "implementation/training")
 def dropout_off(adapter: Adapter) -> str | None:
     """In eval mode, two calls with the same input give the same output."""
     if adapter.module is None:
         raise NotApplicable("it is a function: it has no eval mode")
-    was_training = adapter.module.training
-    adapter.module.eval()
     q, k, v = tensors(adapter)
     same = torch.equal(adapter.fn(q, k, v), adapter.fn(q, k, v))
-    adapter.module.train(was_training)
     return None if same else "two calls in eval mode differ"
 
 
@@ -266,33 +304,45 @@ def dropout_off(adapter: Adapter) -> str | None:
 def large_logits(adapter: Adapter) -> str | None:
     """Scores of ten thousand overflow no exponential: the output is that of the largest score."""
     q, k, v = tensors(adapter)
-    out = adapter.fn(q * 100, k * 1000, v)
+    # Twice as large and q kᵀ itself would overflow in float16.
+    factor = 40 if adapter.dtype == torch.float16 else 1000
+    out = adapter.fn(q * 100, k * factor, v)
     if not _finite(out):
-        return "scores around 1e5 give NaN or infinity"
-    best = (q @ k.transpose(-2, -1)).argmax(-1)
+        return f"scores around {100 * factor} give NaN or infinity"
+    best = (q @ k.transpose(-2, -1)).masked_fill(~_allowed(adapter, 6), -math.inf).argmax(-1)
     expected = v.gather(-2, best[..., None].expand(*best.shape, v.shape[-1]))
     return _differs("the output is not the value of the largest score", out, expected, adapter)
 
 
 @_property("half precision", "implementation/flash-attention")
 def half_precision(adapter: Adapter) -> str | None:
-    """In bfloat16 the error is at most twice that of the plain computation in bfloat16."""
-    if torch.bfloat16 not in adapter.dtypes:
-        raise NotApplicable("it does not run in bfloat16")
-    q, k, v = (x.bfloat16() for x in tensors(adapter, t=64, s=64, k=32))
-    exact = attention(q.double(), k.double(), v.double(), kernel="reference")
-    scores = q @ k.transpose(-2, -1) / math.sqrt(32)
-    plain = (torch.softmax(scores.float(), -1).bfloat16() @ v).double()
+    """In half precision the error is at most twice that of the plain computation in that dtype."""
+    halves = [dtype for dtype in (torch.bfloat16, torch.float16) if dtype in adapter.dtypes]
+    if not halves:
+        raise NotApplicable("it runs neither in bfloat16 nor in float16")
+    return "\n".join(filter(None, (_half_error(adapter, dtype) for dtype in halves))) or None
+
+
+def _half_error(adapter: Adapter, dtype: torch.dtype) -> str | None:
+    q, k, v = (x.to(dtype) for x in tensors(adapter, t=64, s=64, k=32))
+    allowed = _allowed(adapter, 64)
+    exact = attention(q.double(), k.double(), v.double(), mask=allowed, kernel="reference")
+    scores = (q @ k.transpose(-2, -1) / math.sqrt(32)).masked_fill(~allowed, -math.inf)
+    plain = (torch.softmax(scores.float(), -1).to(dtype) @ v).double()
     error = (adapter.fn(q, k, v).double() - exact).abs().max().item()
     bound = 2 * (plain - exact).abs().max().item()
-    return None if error <= bound else f"error {error:.2e}; twice the plain error is {bound:.2e}"
+    if error <= bound:
+        return None
+    return f"{dtype}: error {error:.2e}; twice the plain error is {bound:.2e}"
 
 
 @_property("parity with the reference", SCALED)
 def parity(adapter: Adapter) -> str | None:
     """The output is that of softmax(q kᵀ / √K) v, with and without a causal mask."""
     q, k, v = tensors(adapter, t=7, s=7, seed=1)
-    expected = attention(q, k, v, kernel="reference")
+    if adapter.value_width:
+        v = v[..., :5].contiguous()
+    expected = attention(q, k, v, mask=_allowed(adapter, 7), kernel="reference")
     plain = _differs("it differs from the reference", adapter.fn(q, k, v), expected, adapter)
     if plain or not (adapter.masked or adapter.causal):
         return plain
@@ -304,8 +354,18 @@ def parity(adapter: Adapter) -> str | None:
 def _causal(adapter: Adapter, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
     if adapter.causal:
         return adapter.fn(q, k, v, causal=True)
+    if adapter.always_causal:
+        return adapter.fn(q, k, v)
     _needs_mask(adapter)
     return adapter.fn(q, k, v, mask=causal_mask(q.shape[-2], k.shape[-2]))
+
+
+def _allowed(adapter: Adapter, n: int) -> Tensor:
+    """What `fn` lets n queries see of n keys when it is asked for nothing."""
+    if not adapter.always_causal:
+        return torch.ones(n, n, dtype=torch.bool)
+    left, right = adapter.window or (None, None)
+    return causal_mask(n) & window_mask(n, left=left, right=right)
 
 
 def _needs_mask(adapter: Adapter) -> None:
@@ -316,6 +376,11 @@ def _needs_mask(adapter: Adapter) -> None:
 def _needs_cross(adapter: Adapter) -> None:
     if not adapter.cross:
         raise NotApplicable("the numbers of queries and keys can't differ")
+
+
+def _needs_free_order(adapter: Adapter) -> None:
+    if adapter.always_causal:
+        raise NotApplicable("it is always causal: a query's place decides what it sees")
 
 
 def _finite(x: Tensor) -> bool:

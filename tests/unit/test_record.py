@@ -272,3 +272,40 @@ def test_wrong_options_are_named(model: Transformer) -> None:
         AttentionRecorder(model, keep="mean", gradients=True)
     with pytest.raises(ValueError, match="reduce: expected"):
         AttentionRecorder(model, reduce="queries")  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("item", [-1, 2, 99, 1.0, "0"])
+def test_bertviz_gets_only_items_that_the_batch_has(model: Transformer, item: object) -> None:
+    with AttentionRecorder(model) as maps:
+        model(SRC, TGT)
+    with pytest.raises(ValueError, match=r"item: expected an int from 0 to B - 1 = 1; got"):
+        maps.to_bertviz("cross", item=item)  # type: ignore[arg-type]
+
+
+def test_bertviz_gets_one_item_of_a_batch_that_was_averaged(model: Transformer) -> None:
+    with AttentionRecorder(model, reduce="batch") as maps:
+        model(SRC, TGT)
+    assert maps.to_bertviz("cross")[0].shape == (1, 2, 3, 4)
+    with pytest.raises(ValueError, match="B - 1 = 0; got 1"):
+        maps.to_bertviz("cross", item=1)
+
+
+@pytest.mark.parametrize(
+    ("match", "error", "reason"),
+    [
+        ("[", ValueError, r"match: expected .*; '\[' is no pattern: unterminated"),
+        (["cross", "("], ValueError, r"match: expected .*; '\(' is no pattern: missing"),
+        (5, TypeError, "match: expected .*; got int"),
+        (["cross", 5], TypeError, "match: expected .*; got 5 among them"),
+    ],
+)
+def test_a_wrong_match_is_named(
+    model: Transformer, match: object, error: type[Exception], reason: str
+) -> None:
+    with pytest.raises(error, match=reason):
+        AttentionRecorder(model, match=match)  # type: ignore[arg-type]
+
+
+def test_a_full_name_need_not_be_a_pattern() -> None:
+    model = nn.ModuleDict({"a[": MultiHeadAttention(8, 2)})
+    assert AttentionRecorder(model, match="a[").names == ("a[",)
