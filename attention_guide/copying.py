@@ -17,7 +17,13 @@ from types import ModuleType
 import attention_guide
 
 PACKAGE = Path(attention_guide.__file__).parent
-PLACES = ("functional", "layers", "models", "explain")
+PLACES = ("functional", "layers", "models", "explain", "cpu")
+# Pieces that the reference shows and no place exports.
+OTHERS = {
+    "AttentionRecorder": "attention_guide.record",
+    "merge_heads": "attention_guide.layers.heads",
+    "split_heads": "attention_guide.layers.heads",
+}
 
 HEADER = '''"""{name}, copied from attention-guide {version}.
 
@@ -29,25 +35,25 @@ software is provided "as is", without warranty of any kind.
 
 
 def copyable() -> dict[str, str]:
-    """The name of every piece that can be copied, with the module that defines it."""
+    """The name of every piece that can be copied, with the module where it is found.
+
+    Examples:
+        >>> copyable()["causal_mask"], copyable()["Kernel"]
+        ('attention_guide.functional', 'attention_guide.functional')
+    """
     found: dict[str, str] = {}
     for place in PLACES:
-        module = importlib.import_module(f"attention_guide.{place}")
-        for name in module.__all__:
-            value = getattr(module, name)
-            owner = getattr(value, "__module__", "")
-            if owner.startswith("attention_guide."):
-                found.setdefault(name, owner)
-    found["AttentionRecorder"] = "attention_guide.record"
-    return found
+        home = f"attention_guide.{place}"
+        for name in importlib.import_module(home).__all__:
+            found.setdefault(name, home)
+    return found | OTHERS
 
 
 def copy(name: str) -> str:
     """The source of one self-contained file that defines `name`.
 
     Args:
-        name: A public name of `functional`, `layers`, `models` or `explain`, or
-            `AttentionRecorder`.
+        name: One of `copyable`.
 
     Returns:
         Python source; it imports the standard library and torch, nothing else.
@@ -133,6 +139,8 @@ class _Collector:
         if name not in module.definitions:
             home, inner = module.package_names[name]
             self.add(home, inner or name)
+            if inner not in (None, name):  # a renamed import: its uses keep their name
+                self.chosen[module_name, name] = f"{name} = {inner}"
             return
         if (module_name, name) in self.chosen:
             return
@@ -166,9 +174,8 @@ class _Collector:
         if name in module.definitions:
             self.add(module_name, name)
         elif name in module.package_names:
-            home, inner = module.package_names[name]
-            if inner is not None:
-                self.add(home, inner)
+            if module.package_names[name][1] is not None:
+                self.add(module_name, name)
         elif name in module.imports:
             self.imports.add(module.imports[name])
 
@@ -198,7 +205,10 @@ class _Collector:
         if key in order:
             return
         names = {name: (m, name) for m, name in self.chosen}
-        for used in _used_at_import(self.modules[key[0]].definitions[key[1]]):
+        module = self.modules[key[0]]
+        defined = module.definitions.get(key[1])
+        imported = str(module.package_names.get(key[1], ("", ""))[1])
+        for used in [imported] if defined is None else _used_at_import(defined):
             if used in names and names[used] != key:
                 self._place(names[used], order)
         order.append(key)

@@ -24,6 +24,13 @@ class FastMatmul:
         reason: Why, in words.
         error: Relative error of a float32 product against float64 with the switch on.
         gain: How many times faster the product was.
+
+    Examples:
+        >>> with fast_matmul() as report:
+        ...     report.on == fast_matmul_is_on()
+        True
+        >>> fast_matmul_is_on()
+        False
     """
 
     on: bool
@@ -84,7 +91,14 @@ def fast_matmul(*, max_error: float = 1e-6, min_gain: float = 1.5) -> FastMatmul
 
 
 def fast_matmul_off() -> None:
-    """Take the switch back to what it was; does nothing when it isn't on."""
+    """Take the switch back to what it was; does nothing when it isn't on.
+
+    Examples:
+        >>> _ = fast_matmul()
+        >>> fast_matmul_off()
+        >>> fast_matmul_is_on()
+        False
+    """
     switch = _switch()
     if switch is not None and _state["before"] is not None:
         switch.fp32_precision = _state["before"]
@@ -92,7 +106,13 @@ def fast_matmul_off() -> None:
 
 
 def fast_matmul_is_on() -> bool:
-    """Whether `fast_matmul` has turned the switch on."""
+    """Whether `fast_matmul` has turned the switch on.
+
+    Examples:
+        >>> with fast_matmul(min_gain=float("inf")) as report:
+        ...     report.on, fast_matmul_is_on()
+        (False, False)
+    """
     return _state["before"] is not None
 
 

@@ -44,10 +44,29 @@ def integral(name: str, x: object) -> Tensor:
     return x
 
 
+def flag(name: str, x: object) -> bool:
+    """Demand True or False."""
+    if not isinstance(x, bool):
+        raise TypeError(f"{name}: expected True or False; got {type(x).__name__}")
+    return x
+
+
+def float_dtype(name: str, x: object) -> torch.dtype:
+    """Demand a floating-point dtype."""
+    if not isinstance(x, torch.dtype) or not x.is_floating_point:
+        raise TypeError(f"{name}: expected a floating-point dtype; got {x!r}")
+    return x
+
+
 def like(name: str, x: Tensor, other_name: str, other: Tensor) -> None:
     """Demand the dtype and device of another argument."""
     if x.dtype != other.dtype:
         raise TypeError(f"{name}: expected {other.dtype}, the dtype of {other_name}; got {x.dtype}")
+    same_device(name, x, other_name, other)
+
+
+def same_device(name: str, x: Tensor, other_name: str, other: Tensor) -> None:
+    """Demand the device of another argument."""
     if x.device != other.device:
         raise ValueError(
             f"{name}: expected device {other.device}, that of {other_name}; got {x.device}"
@@ -165,6 +184,7 @@ def score_terms(
     k: Tensor,
     mask: object,
     bias: object,
+    causal: object,
     window: object,
     scale: object,
     softcap: object,
@@ -175,11 +195,12 @@ def score_terms(
     if mask is not None:
         m = boolean("mask", mask)
         broadcastable("mask", m, target, "B H T S")
-        _same_device("mask", m, q)
+        same_device("mask", m, "q", q)
     if bias is not None:
         b = floating("bias", bias)
         broadcastable("bias", b, target, "B H T S")
-        _same_device("bias", b, q)
+        same_device("bias", b, "q", q)
+    flag("causal", causal)
     if window is not None:
         window_pair(window)
     if scale is not None:
@@ -190,9 +211,30 @@ def score_terms(
         one = floating("sinks", sinks)
         rank("sinks", one, "H")
         axis("sinks", one, 0, q.shape[1], "H", "as in q")
-        _same_device("sinks", one, q)
+        same_device("sinks", one, "q", q)
 
 
-def _same_device(name: str, x: Tensor, q: Tensor) -> None:
-    if x.device != q.device:
-        raise ValueError(f"{name}: expected device {q.device}, that of q; got {x.device}")
+def every(name: str, fits: Tensor, x: Tensor, wanted: str) -> None:
+    """Demand that all of `fits` holds, a test of the values of `x` that `wanted` words.
+
+    Values are seen neither on the meta device nor by the compiler: there nothing is demanded.
+    """
+    if torch.compiler.is_compiling() or fits.is_meta or bool(fits.all()):
+        return
+    wrong = x[~fits][0]
+    came = str(wrong.item()) if wrong.ndim == 0 else f"from {wrong.min():g} to {wrong.max():g}"
+    raise ValueError(f"{name}: expected {wanted}; got {came}")
+
+
+def below(name: str, ids: Tensor, size: int, letter: str) -> None:
+    """Demand ids from 0 to below `size`."""
+    every(name, (ids >= 0) & (ids < size), ids, f"ids from 0 to below {letter} = {size}")
+
+
+def chosen(x: object, logits: Tensor) -> Tensor:
+    """Demand that what a choice made of logits (B, V) is one token a row."""
+    x = integral("choose(logits)", x)
+    rank("choose(logits)", x, "B")
+    axis("choose(logits)", x, 0, logits.shape[0], "B", "as in the logits")
+    same_device("choose(logits)", x, "logits", logits)
+    return x

@@ -81,7 +81,7 @@ def attention_weights(
                 [0.3333, 0.3333, 0.3333]])
     """
     q, k = _checks.query_key(q, k)
-    _checks.score_terms(q, k, mask, bias, window, scale, softcap, sinks)
+    _checks.score_terms(q, k, mask, bias, causal, window, scale, softcap, sinks)
     scores = attention_scores(q, k, bias=bias, scale=scale, softcap=softcap)
     place = position_mask(q.shape[2], k.shape[2], causal, window, device=q.device)
     return masked_softmax(scores, combine(mask, place), sinks)
@@ -143,7 +143,7 @@ def attention(
     """
     q, k = _checks.query_key(q, k)
     v = _checks.value(v, k)
-    _checks.score_terms(q, k, mask, bias, window, scale, softcap, sinks)
+    _checks.score_terms(q, k, mask, bias, causal, window, scale, softcap, sinks)
     _checks.number("dropout", dropout, least=0, below=1)
     if q.numel() == 0 or k.numel() == 0 or v.numel() == 0:
         kernel = "reference" if kernel is None else kernel

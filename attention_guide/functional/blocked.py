@@ -67,7 +67,7 @@ def blocked_attention(
     """
     q, k = _checks.query_key(q, k)
     v = _checks.value(v, k)
-    _checks.score_terms(q, k, mask, bias, window, scale, softcap, sinks)
+    _checks.score_terms(q, k, mask, bias, causal, window, scale, softcap, sinks)
     _checks.number("dropout", dropout, least=0, below=1)
     step = _checks.integer("block", block, least=1)
     t, s = q.shape[2], k.shape[2]
@@ -106,7 +106,12 @@ def key_range(
     causal: bool,
     window: tuple[int | None, int | None] | None,
 ) -> tuple[int, int]:
-    """The keys that queries `start` to `stop` of `t` may see among `s`, as a slice."""
+    """The keys that queries `start` to `stop` of `t` may see among `s`, as a slice.
+
+    Examples:
+        >>> key_range(0, 2, 4, 4, True, None)
+        (0, 2)
+    """
     left, right = (None, None) if window is None else window
     right = 0 if causal else right
     first = 0 if left is None else min(max(start + s - t - left, 0), s)
@@ -115,7 +120,13 @@ def key_range(
 
 
 def tile(x: Tensor | None, start: int, stop: int, first: int, last: int) -> Tensor | None:
-    """The part of a mask or bias that belongs to a tile; axes of size 1 broadcast on."""
+    """The part of a mask or bias that belongs to a tile; axes of size 1 broadcast on.
+
+    Examples:
+        >>> tile(torch.eye(3), 0, 2, 1, 3)
+        tensor([[0., 0.],
+                [1., 0.]])
+    """
     if x is None:
         return None
     if x.ndim >= 2 and x.shape[-2] != 1:

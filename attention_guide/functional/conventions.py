@@ -85,8 +85,7 @@ def to_additive(
         tensor([0., -inf])
     """
     look(_checks.boolean("mask", mask))
-    if not dtype.is_floating_point:
-        raise TypeError(f"dtype: expected a floating-point dtype; got {dtype}")
+    _checks.float_dtype("dtype", dtype)
     low = torch.finfo(dtype).min if finite else -torch.inf
     return torch.zeros(mask.shape, dtype=dtype, device=mask.device).masked_fill(~mask, low)
 
@@ -168,8 +167,8 @@ def to_mha(mask: Bool[Tensor, "..."], batch: int, n_heads: int) -> Bool[Tensor, 
         Bool, `True` = may *not* attend: `(T, S)` from a mask of two axes, else `(B·H, T, S)`.
 
     Raises:
-        TypeError: The mask isn't bool.
-        ValueError: The shape doesn't broadcast.
+        TypeError: The mask isn't bool, or a size isn't an int.
+        ValueError: The shape doesn't broadcast, or a size is too small.
 
     Examples:
         >>> to_mha(torch.tensor([[True, False], [True, True]]), 1, 1)
@@ -177,12 +176,12 @@ def to_mha(mask: Bool[Tensor, "..."], batch: int, n_heads: int) -> Bool[Tensor, 
                 [False, False]])
     """
     _checks.trailing("mask", _checks.boolean("mask", mask), "T S")
+    _checks.integer("batch", batch, least=0)
+    _checks.integer("n_heads", n_heads, least=1)
     inverse = ~look(mask)
     if mask.ndim == 2:
         return inverse
     t, s = mask.shape[-2:]
-    _checks.integer("batch", batch, least=0)
-    _checks.integer("n_heads", n_heads, least=1)
     _checks.broadcastable("mask", mask, (batch, n_heads, t, s), "B H T S")
     return inverse.expand(batch, n_heads, t, s).reshape(batch * n_heads, t, s)
 
@@ -290,7 +289,7 @@ def to_hf_4d(
         Floats, `(B, 1, T, S)`, where axes of size 1 stay.
 
     Raises:
-        TypeError: The mask isn't bool.
+        TypeError: The mask isn't bool, or the dtype not floating point.
         ValueError: It has more than four axes, or a mask for each head.
 
     Examples:

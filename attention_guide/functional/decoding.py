@@ -63,7 +63,7 @@ def sample(
 
     Raises:
         TypeError: The logits aren't floating point.
-        ValueError: The shape is wrong.
+        ValueError: The shape is wrong, or a row has a NaN, plus infinity or no number at all.
 
     Examples:
         >>> sample(torch.tensor([[0.0, float("-inf")]]))
@@ -72,6 +72,9 @@ def sample(
     _check_logits(logits)
     # Half precision rounds the tail of a large vocabulary to nothing.
     chances = logits.float().softmax(dim=-1)
+    # NaN comes of a NaN, of plus infinity, and of a row of nothing but minus infinity.
+    wanted = "numbers or minus infinity, one number at least in each row"
+    _checks.every("logits", ~chances.isnan().any(dim=-1), logits, wanted)
     return torch.multinomial(chances, 1, generator=generator).squeeze(-1)
 
 
@@ -200,7 +203,8 @@ def repetition_penalty(
 
     Raises:
         TypeError: The logits aren't floating point, or the tokens not integers.
-        ValueError: A shape is wrong, or the penalty not above 0.
+        ValueError: A shape or device is wrong, a token isn't among the `V`, or the penalty is
+            not above 0.
 
     Source:
         Keskar et al. (2019), arXiv:1909.05858, section 4.1. The paper divides negative logits,
@@ -213,6 +217,8 @@ def repetition_penalty(
     _check_logits(logits)
     _checks.rank("tokens", _checks.integral("tokens", tokens), "B T")
     _checks.axis("tokens", tokens, 0, logits.shape[0], "B T", "as in logits")
+    _checks.same_device("tokens", tokens, "logits", logits)
+    _checks.below("tokens", tokens, logits.shape[1], "V")
     _checks.number("penalty", penalty, above=0)
     said = logits.gather(-1, tokens.long())
     return logits.scatter(-1, tokens.long(), torch.where(said > 0, said / penalty, said * penalty))
@@ -242,8 +248,8 @@ def generate(
         Prefix and continuation, `(B, T + n)` with `n ≤ max_new`, ends included.
 
     Raises:
-        TypeError: The prefix isn't integer.
-        ValueError: A shape is wrong.
+        TypeError: The prefix isn't integer, or what `step` or `choose` gives has a wrong dtype.
+        ValueError: A shape is wrong, of the prefix or of what `step` or `choose` gives.
 
     Examples:
         >>> count_up = lambda tokens: torch.nn.functional.one_hot(tokens[:, -1] + 1, 6).float()
@@ -256,7 +262,8 @@ def generate(
     tokens = prefix
     ended = torch.zeros(prefix.shape[0], dtype=torch.bool, device=prefix.device)
     for _ in range(max_new):
-        token = choose(_check_step(step(tokens), tokens)).to(tokens.dtype)
+        logits = _check_step(step(tokens), tokens)
+        token = _checks.chosen(choose(logits), logits).to(tokens.dtype)
         if eos_id is not None:
             token = token.masked_fill(ended, eos_id if pad_id is None else pad_id)
             ended = ended | (token == eos_id)

@@ -7,7 +7,7 @@ memory. The three forms below compute the same: one position after the other (`r
 at once (`parallel`), or chunk by chunk (`chunked`).
 """
 
-from typing import Literal
+from typing import Literal, get_args
 
 import torch
 import torch.nn.functional as F
@@ -71,7 +71,7 @@ def kernel_attention(
 
     Raises:
         TypeError: A dtype is wrong.
-        ValueError: A shape is wrong.
+        ValueError: A shape or number is wrong, or the form unknown.
 
     Cost:
         `O(B·H·(T + S)·K·E)`, linear in the length.
@@ -86,10 +86,11 @@ def kernel_attention(
     """
     q, k = _checks.query_key(q, k)
     v = _checks.value(v, k)
+    _check_form(form, chunk)
     features, keys = elu_feature(q), elu_feature(k)
     # A column of ones among the values gives the sum of the weights at the price of one value.
     padded = torch.cat([v, torch.ones_like(v[..., :1])], dim=-1)
-    if causal:
+    if _checks.flag("causal", causal):
         sums, _ = linear_attention(features, keys, padded, scale=1.0, form=form, chunk=chunk)
     else:
         folded = fold_heads(features, k.shape[1]) @ (keys.mT @ padded)
@@ -132,7 +133,7 @@ def linear_attention(
 
     Raises:
         TypeError: A dtype is wrong.
-        ValueError: A shape is wrong, or the form unknown.
+        ValueError: A shape or number is wrong, a decay is above 0, or the form unknown.
 
     Cost:
         Recurrent: `O(T·K·E)` in `T` steps. Parallel: `O(T²)` in one, with the gate's
@@ -156,9 +157,7 @@ def linear_attention(
     v = _checks.value(v, k)
     _checks.axis("k", k, 2, q.shape[2], "B G T K", "as in q")
     _check_gates(k, v, decay, beta, state)
-    _checks.integer("chunk", chunk, least=1)
-    if form not in ("recurrent", "parallel", "chunked"):
-        raise ValueError(f"form: expected 'recurrent', 'parallel' or 'chunked'; got {form!r}")
+    _check_form(form, chunk)
     factor = q.shape[3] ** -0.5 if scale is None else _checks.number("scale", scale)
     # The memory adds up over the whole text, so half precision accumulates in float32.
     kind = torch.float64 if q.dtype == torch.float64 else torch.float32
@@ -233,24 +232,35 @@ def _faded_scores(q: Tensor, k: Tensor, total: Tensor | None) -> Tensor:
     return torch.einsum("...tk,...sk,...tsk->...ts", q, k, since.exp())
 
 
+def _check_form(form: LinearForm, chunk: int) -> None:
+    _checks.integer("chunk", chunk, least=1)
+    if form not in get_args(LinearForm):
+        raise ValueError(f"form: expected 'recurrent', 'parallel' or 'chunked'; got {form!r}")
+
+
 def _check_gates(
     k: Tensor, v: Tensor, decay: Tensor | None, beta: Tensor | None, state: Tensor | None
 ) -> None:
     batch, groups, t, width = k.shape
+    for name, x in (("decay", decay), ("beta", beta), ("state", state)):
+        if x is not None:
+            _checks.same_device(name, _checks.floating(name, x), "k", k)
     if decay is not None:
-        _checks.rank("decay", _checks.floating("decay", decay), "B G T K")
+        _checks.rank("decay", decay, "B G T K")
         if decay.shape[:3] != k.shape[:3] or decay.shape[3] not in (1, width):
             raise ValueError(
                 f"decay: expected (B, G, T, 1) or (B, G, T, K) = {tuple(k.shape)}; "
                 f"got {_checks.shape(decay)}"
             )
+        # Above 0 the forms would differ: within a chunk what has been written never grows.
+        _checks.every("decay", ~(decay > 0), decay, "numbers of at most 0")
     if beta is not None:
-        _checks.rank("beta", _checks.floating("beta", beta), "B G T 1")
+        _checks.rank("beta", beta, "B G T 1")
         if tuple(beta.shape) not in ((batch, groups, t, 1), (batch, 1, t, 1)):
             raise ValueError(
                 f"beta: expected (B, G, T, 1) = {(batch, groups, t, 1)}; got {_checks.shape(beta)}"
             )
     if state is not None:
         wanted = (batch, groups, width, v.shape[3])
-        if tuple(_checks.floating("state", state).shape) != wanted:
+        if tuple(state.shape) != wanted:
             raise ValueError(f"state: expected (B, G, K, E) = {wanted}; got {_checks.shape(state)}")

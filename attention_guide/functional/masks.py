@@ -119,9 +119,7 @@ def padding_mask(
         tensor([[1, 0, 0],
                 [1, 1, 1]], dtype=torch.int32)
     """
-    sizes = lengths if isinstance(lengths, Tensor) else torch.as_tensor(lengths)
-    if sizes.numel() == 0 and not isinstance(lengths, Tensor):
-        sizes = sizes.long()
+    sizes = _lengths(lengths)
     _checks.rank("lengths", _checks.integral("lengths", sizes), "B")
     longest = int(sizes.max()) if sizes.numel() else 0
     s = longest if max_len is None else _checks.integer("max_len", max_len, least=0)
@@ -185,7 +183,7 @@ def document_mask(
 
     Raises:
         TypeError: The ids aren't integers.
-        ValueError: A shape is wrong.
+        ValueError: A shape or device is wrong.
 
     Examples:
         >>> document_mask(torch.tensor([[0, 0, 1, -1]]))[0, 0].int()
@@ -198,6 +196,7 @@ def document_mask(
     keys = ids if keys is None else keys
     _checks.rank("keys", _checks.integral("keys", keys), "B S")
     _checks.axis("keys", keys, 0, ids.shape[0], "B S", "as in ids")
+    _checks.same_device("keys", keys, "ids", ids)
     same = ids[:, :, None] == keys[:, None, :]
     return (same & (ids >= 0)[:, :, None])[:, None]
 
@@ -248,7 +247,7 @@ def combine(*masks: Bool[Tensor, "..."] | None) -> Bool[Tensor, "..."] | None:
 
     Raises:
         TypeError: A mask isn't bool.
-        ValueError: Two shapes don't broadcast together.
+        ValueError: Two shapes don't broadcast together, or devices differ.
 
     Examples:
         >>> combine(causal_mask(2), None, padding_mask([1, 2])).shape
@@ -263,6 +262,7 @@ def combine(*masks: Bool[Tensor, "..."] | None) -> Bool[Tensor, "..."] | None:
         if result is None:
             result = mask
             continue
+        _checks.same_device(name, mask, "the masks before it", result)
         pairs = zip(result.shape[::-1], mask.shape[::-1], strict=False)
         if any(a != b and 1 not in (a, b) for a, b in pairs):
             raise ValueError(
@@ -297,7 +297,7 @@ def position_mask(
         Bool `(T, S)`, or `None`.
 
     Raises:
-        TypeError: A size isn't an int.
+        TypeError: A size or the offset isn't an int, or `causal` isn't a bool.
         ValueError: A size is negative.
 
     Examples:
@@ -309,10 +309,22 @@ def position_mask(
     """
     t, s = _sizes(t, s)
     left, right = (None, None) if window is None else _checks.window_pair(window)
-    right = 0 if causal else right
+    right = 0 if _checks.flag("causal", causal) else right
+    if offset is not None:
+        _checks.integer("offset", offset)
     if left is None and right is None:
         return None
     return _band(t, s, left, right, device, offset)
+
+
+def _lengths(lengths: Tensor | Sequence[int]) -> Tensor:
+    if isinstance(lengths, Tensor):
+        return lengths
+    try:
+        sizes = torch.as_tensor(lengths)
+    except (TypeError, ValueError, RuntimeError):
+        raise TypeError(f"lengths: expected integers (B); got {lengths!r}") from None
+    return sizes if sizes.numel() else sizes.long()
 
 
 def _band(

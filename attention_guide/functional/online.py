@@ -87,7 +87,7 @@ def partial_attention(
     """
     q, k = _checks.query_key(q, k)
     v = _checks.value(v, k)
-    _checks.score_terms(q, k, mask, bias, None, scale, softcap, None)
+    _checks.score_terms(q, k, mask, bias, False, None, scale, softcap, None)
     scores = attention_scores(q, k, bias=bias, scale=scale, softcap=softcap)
     if mask is not None:
         scores = scores.masked_fill(~mask, -torch.inf)
@@ -109,8 +109,8 @@ def merge_partials(
         Output and log-sum as of one attention over all the keys; they merge on.
 
     Raises:
-        TypeError: A result isn't floating point.
-        ValueError: There are none, or shapes differ.
+        TypeError: A result isn't floating point, or dtypes differ.
+        ValueError: There are none, or shapes or devices differ.
 
     Source:
         Rabe and Staats (2021), arXiv:2112.05682, section 2.
@@ -129,7 +129,10 @@ def merge_partials(
         )
     for i, (out, lse) in enumerate(zip(outputs, log_sums, strict=True)):
         _checks.rank(f"outputs[{i}]", _checks.floating(f"outputs[{i}]", out), "B H T E")
-        _checks.floating(f"log_sums[{i}]", lse)
+        _checks.like(f"outputs[{i}]", out, "outputs[0]", outputs[0])
+        _checks.like(
+            f"log_sums[{i}]", _checks.floating(f"log_sums[{i}]", lse), "outputs[0]", outputs[0]
+        )
         if out.shape != outputs[0].shape or lse.shape != out.shape[:3]:
             raise ValueError(
                 f"log_sums[{i}]: expected (B, H, T) = {tuple(outputs[0].shape[:3])} for all; "

@@ -44,7 +44,7 @@ def sinusoidal(
         The table, `(T, D)`, to be added to the embeddings.
 
     Raises:
-        TypeError: A size isn't an int.
+        TypeError: A size isn't an int, or the dtype not floating point.
         ValueError: A size is negative, or the width odd.
 
     Source:
@@ -60,12 +60,13 @@ def sinusoidal(
     if _checks.integer("d_model", d_model, least=2) % 2:
         raise ValueError(f"d_model: expected an even width; got {d_model}")
     _checks.number("base", base, above=0)
+    kind = _checks.float_dtype("dtype", torch.get_default_dtype() if dtype is None else dtype)
     # Angles of late positions lose their fraction in float32, so they are taken in float64.
     place = torch.arange(offset, offset + length, dtype=torch.float64, device=device)
     rate = base ** (-torch.arange(0, d_model, 2, dtype=torch.float64, device=device) / d_model)
     angle = place[:, None] * rate
     table = torch.stack([angle.sin(), angle.cos()], dim=-1).flatten(-2)
-    return table.to(dtype or torch.get_default_dtype())
+    return table.to(kind)
 
 
 def learned_positions(
@@ -209,7 +210,7 @@ def t5_buckets(
         Bucket numbers, of the shape of `distance`.
 
     Raises:
-        TypeError: The distances aren't integers.
+        TypeError: The distances aren't integers, or `causal` isn't a bool.
         ValueError: A number is out of range.
 
     Source:
@@ -220,7 +221,7 @@ def t5_buckets(
         tensor([15, 10,  8,  1,  0, 17])
     """
     _checks.integral("distance", distance)
-    sides = 1 if causal else 2
+    sides = 1 if _checks.flag("causal", causal) else 2
     if _checks.integer("n_buckets", n_buckets, least=2 * sides) % (2 * sides):
         raise ValueError(f"n_buckets: expected a multiple of {2 * sides}; got {n_buckets}")
     per_side = n_buckets // sides
@@ -314,6 +315,8 @@ def shaw_scores(
     _checks.rank("q", _checks.floating("q", q), "B H T K")
     places = _shaw_places(table, q, "K", q.shape[2], s)
     _checks.axis("table", table, 1, q.shape[3], "N K", "as in q")
+    if q.shape[3] < 1:
+        raise ValueError(f"q: expected (B, H, T, K) with K at least 1; got {_checks.shape(q)}")
     factor = q.shape[3] ** -0.5 if scale is None else _checks.number("scale", scale)
     by_distance = (q * factor) @ table.mT
     return by_distance.gather(-1, places.expand(*q.shape[:2], *places.shape))

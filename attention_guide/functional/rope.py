@@ -75,8 +75,8 @@ def rope_tables(
         `(cos, sin)`, each `(T, F)` or `(B, T, F)`.
 
     Raises:
-        TypeError: The positions aren't integers, or the frequencies not floating point.
-        ValueError: A shape is wrong.
+        TypeError: The positions aren't integers, or the frequencies or dtype not floating point.
+        ValueError: A shape or device is wrong.
 
     Examples:
         >>> cos, sin = rope_tables(torch.arange(2), rope_frequencies(4))
@@ -88,10 +88,11 @@ def rope_tables(
     if positions.ndim not in (1, 2):
         raise ValueError(f"positions: expected (T) or (B, T); got {_checks.shape(positions)}")
     _checks.rank("frequencies", _checks.floating("frequencies", frequencies), "F")
+    _checks.same_device("frequencies", frequencies, "positions", positions)
     _checks.number("factor", factor, above=0)
+    kind = _checks.float_dtype("dtype", torch.get_default_dtype() if dtype is None else dtype)
     # In float32 the angle of position 100,000 is already off by 0.004 radians.
     angle = positions.double()[..., None] * frequencies.double()
-    kind = dtype or torch.get_default_dtype()
     return (factor * angle.cos()).to(kind), (factor * angle.sin()).to(kind)
 
 
@@ -115,7 +116,7 @@ def apply_rope(
 
     Raises:
         TypeError: A dtype is wrong.
-        ValueError: A shape is wrong, or the pairing unknown.
+        ValueError: A shape or device is wrong, or the pairing unknown.
 
     Source:
         Su et al. (2021), arXiv:2104.09864, equation 34, which pairs neighbours.
@@ -235,7 +236,7 @@ def convert_rope_weight(
 def _check_tables(x: Tensor, cos: Tensor, sin: Tensor) -> tuple[Tensor, Tensor]:
     _checks.rank("x", _checks.floating("x", x), "B H T K")
     for name, table in (("cos", cos), ("sin", sin)):
-        _checks.floating(name, table)
+        _checks.like(name, _checks.floating(name, table), "x", x)
         letters = "B T F" if table.ndim == 3 else "T F"
         _checks.rank(name, table, letters)
         _checks.axis(name, table, -2, x.shape[2], letters, "as in x")

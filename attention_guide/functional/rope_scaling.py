@@ -122,6 +122,7 @@ def yarn_frequencies(
     if ramp == "rotations":
         keep = (length * theta / (2 * math.pi) - slow) / (fast - slow)
     elif ramp == "index":
+        _checks.number("base", base, above=1)
         first, last = (_turning_index(n, width, base, length) for n in (fast, slow))
         low, high = max(math.floor(first), 0), min(math.ceil(last), width - 1)
         # One pair's width where both ends round to the same index, as in the authors' code.

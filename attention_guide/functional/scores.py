@@ -220,7 +220,7 @@ def attention_scores(
 
     Raises:
         TypeError: A dtype is wrong.
-        ValueError: A shape or number is wrong.
+        ValueError: A shape, device or number is wrong.
 
     Source:
         Softcap: Gemma Team (2024), arXiv:2408.00118, "Logit soft-capping".
@@ -236,6 +236,7 @@ def attention_scores(
         scores = softcap * torch.tanh(scores / softcap)
     if bias is not None:
         _checks.broadcastable("bias", _checks.floating("bias", bias), scores.shape, "B H T S")
+        _checks.same_device("bias", bias, "q", q)
         scores = scores + bias.to(scores.dtype)
     return scores
 
@@ -261,7 +262,7 @@ def masked_softmax(
 
     Raises:
         TypeError: The scores aren't floating point, or the mask isn't bool.
-        ValueError: A shape doesn't fit the scores.
+        ValueError: A shape or device doesn't fit the scores.
 
     Source:
         The sink logit: OpenAI (2025), gpt-oss model card, arXiv:2508.10925.
@@ -275,6 +276,7 @@ def masked_softmax(
     _checks.trailing("scores", _checks.floating("scores", scores), "T S")
     if mask is not None:
         _checks.broadcastable("mask", _checks.boolean("mask", mask), scores.shape, "... T S")
+        _checks.same_device("mask", mask, "scores", scores)
         scores = scores.masked_fill(~mask, float("-inf"))
     if sinks is not None:
         _check_sinks(sinks, scores)
@@ -284,13 +286,23 @@ def masked_softmax(
 
 
 def fold_heads(x: Float[Tensor, "B H T K"], groups: int) -> Float[Tensor, "B G RT K"]:
-    """Lay the query heads of a group end to end, so that one product serves them all."""
+    """Lay the query heads of a group end to end, so that one product serves them all.
+
+    Examples:
+        >>> fold_heads(torch.zeros(1, 4, 3, 2), 2).shape
+        torch.Size([1, 2, 6, 2])
+    """
     batch, heads, rows, width = x.shape
     return x if heads == groups else x.reshape(batch, groups, heads // groups * rows, width)
 
 
 def unfold_heads(x: Float[Tensor, "B G RT E"], heads: int) -> Float[Tensor, "B H T E"]:
-    """Undo `fold_heads`."""
+    """Undo `fold_heads`.
+
+    Examples:
+        >>> unfold_heads(torch.zeros(1, 2, 6, 2), 4).shape
+        torch.Size([1, 4, 3, 2])
+    """
     batch, groups, rows, width = x.shape
     return x if heads == groups else x.reshape(batch, heads, groups * rows // heads, width)
 
@@ -298,7 +310,12 @@ def unfold_heads(x: Float[Tensor, "B G RT E"], heads: int) -> Float[Tensor, "B H
 def weighted_sum(
     weights: Float[Tensor, "B H T S"], v: Float[Tensor, "B G S E"]
 ) -> Float[Tensor, "B H T E"]:
-    """The values of a group, summed with the weights of each of its query heads."""
+    """The values of a group, summed with the weights of each of its query heads.
+
+    Examples:
+        >>> weighted_sum(torch.full((1, 2, 1, 2), 0.5), torch.ones(1, 1, 2, 1)).flatten()
+        tensor([1., 1.])
+    """
     return unfold_heads(fold_heads(weights, v.shape[1]) @ v, weights.shape[1])
 
 
@@ -312,6 +329,7 @@ def _check_sinks(sinks: Tensor, scores: Tensor) -> None:
     _checks.rank("scores", scores, "B H T S")
     _checks.rank("sinks", _checks.floating("sinks", sinks), "H")
     _checks.axis("sinks", sinks, 0, scores.shape[1], "H", "as in scores")
+    _checks.same_device("sinks", sinks, "scores", scores)
 
 
 def _check_pair(q: Tensor, k: Tensor, same_width: bool = False) -> None:

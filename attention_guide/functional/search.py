@@ -20,6 +20,12 @@ class Beams(NamedTuple):
         scores: Log-probability over length penalty, `(B, W)`; minus infinity for a place that
             no sequence took (fewer tokens than beams).
         lengths: Length of each sequence, prefix and end included, `(B, W)`.
+
+    Examples:
+        >>> step = lambda tokens: torch.eye(4)[(tokens[:, -1] + 1) % 4] * 1e4
+        >>> found = beam_search(step, torch.tensor([[1]]), 5, width=2, eos_id=3)
+        >>> found.tokens[0, 0], found.lengths[0, 0]
+        (tensor([1, 2, 3]), tensor(3))
     """
 
     tokens: Int[Tensor, "B W U"]
@@ -111,10 +117,12 @@ def beam_search(
     kept = Beams(_lengthen(tokens, start + max_new), scores.clone(), lengths)
     scores[:, 0] = 0.0
     for n in range(1, max_new + 1):
-        flat = tokens.reshape(batch * width, -1)
+        flat = tokens.reshape(batch * width, tokens.shape[2])
         logits = _check_step(step(flat), flat)
         _check_eos(eos_id, logits)
-        total = scores[:, :, None] + logits.float().log_softmax(dim=-1).view(batch, width, -1)
+        total = scores[:, :, None] + logits.float().log_softmax(dim=-1).view(
+            batch, width, logits.shape[1]
+        )
         ended = total[:, :, eos_id].clone()
         kept = _keep(kept, _append(tokens, eos_id), ended / length_penalty(n, alpha))
         total[:, :, eos_id] = float("-inf")
@@ -123,7 +131,8 @@ def beam_search(
             break
     else:
         kept = _keep(kept, tokens, scores / length_penalty(max_new, alpha))
-    place = torch.arange(int(kept.lengths.max()), device=prefix.device)
+    longest = int(kept.lengths.max()) if batch else start
+    place = torch.arange(longest, device=prefix.device)
     found = kept.tokens[:, :, : len(place)]
     return kept._replace(tokens=found.masked_fill(place >= kept.lengths[:, :, None], fill))
 

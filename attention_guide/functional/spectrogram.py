@@ -48,6 +48,7 @@ def mel_filters(
         Filters, `(n_mels, n_fft // 2 + 1)`.
 
     Raises:
+        TypeError: A size isn't an int, or the dtype not floating point.
         ValueError: A number is out of range, or an unknown scale.
 
     Source:
@@ -61,7 +62,10 @@ def mel_filters(
     """
     _checks.integer("n_mels", n_mels, least=1)
     _checks.integer("n_fft", n_fft, least=2)
-    top = sample_rate / 2 if highest is None else highest
+    _checks.integer("sample_rate", sample_rate, least=1)
+    _checks.float_dtype("dtype", dtype)
+    _checks.number("lowest", lowest)
+    top = _checks.number("highest", sample_rate / 2 if highest is None else highest)
     if not 0 <= lowest < top <= sample_rate / 2:
         raise ValueError(
             f"lowest, highest: expected 0 ≤ lowest < highest ≤ {sample_rate / 2}; "
@@ -103,8 +107,8 @@ def log_mel_spectrogram(
         Features, `(..., n_mels, samples // hop)`.
 
     Raises:
-        TypeError: Not floating point.
-        ValueError: Fewer samples than half a window.
+        TypeError: The samples are neither float32 nor float64, or a size isn't an int.
+        ValueError: Fewer samples than half a window, or a size is too small.
 
     Cost:
         About `5·n_fft·log2(n_fft)` flops a frame for the Fourier transform and
@@ -119,7 +123,8 @@ def log_mel_spectrogram(
         >>> log_mel_spectrogram(second).shape
         torch.Size([80, 100])
     """
-    _checks.trailing("waveform", _checks.floating("waveform", waveform), "samples")
+    _check_waveform(waveform, n_mels, hop)
+    _checks.integer("n_fft", n_fft, least=2)
     if waveform.shape[-1] <= n_fft // 2:
         raise ValueError(
             f"waveform: expected more than {n_fft // 2} samples (half a window); "
@@ -127,6 +132,8 @@ def log_mel_spectrogram(
         )
     dtype, device = waveform.dtype, waveform.device
     window = torch.hann_window(n_fft, dtype=dtype, device=device)
+    if waveform.numel() == 0:  # torch transforms no empty batch
+        return waveform.new_zeros(*waveform.shape[:-1], n_mels, waveform.shape[-1] // hop)
     flat = waveform.reshape(-1, waveform.shape[-1])
     spectrum = torch.stft(flat, n_fft, hop, window=window, return_complex=True)
     # The last frame is the one centred on the end: the field's extractors drop it.
@@ -163,8 +170,8 @@ def filter_bank_energies(
         `1 + (samples - frame) // hop` frames.
 
     Raises:
-        TypeError: Not floating point.
-        ValueError: Fewer samples than a frame.
+        TypeError: The samples are neither float32 nor float64, or a size isn't an int.
+        ValueError: Fewer samples than a frame, or a size is too small.
 
     Cost:
         As `log_mel_spectrogram`.
@@ -178,12 +185,15 @@ def filter_bank_energies(
         >>> filter_bank_energies(second).shape
         torch.Size([98, 128])
     """
-    _checks.trailing("waveform", _checks.floating("waveform", waveform), "samples")
+    _check_waveform(waveform, n_mels, hop)
+    _checks.integer("frame", frame, least=2)
     if waveform.shape[-1] < frame:
         raise ValueError(
             f"waveform: expected at least {frame} samples (a frame); got {_checks.shape(waveform)}"
         )
     frames = waveform.unfold(-1, frame, hop)
+    if frames.numel() == 0:  # torch transforms no empty batch
+        return waveform.new_zeros(*frames.shape[:-1], n_mels)
     frames = frames - frames.mean(dim=-1, keepdim=True)
     # The first sample has no neighbour: its own value stands for it.
     before = torch.cat([frames[..., :1], frames[..., :-1]], dim=-1)
@@ -198,6 +208,15 @@ def filter_bank_energies(
     floor = torch.finfo(torch.float32).eps
     energies: Tensor = (power @ filters.T).clamp(min=floor).log()
     return energies
+
+
+def _check_waveform(waveform: Tensor, n_mels: int, hop: int) -> None:
+    _checks.trailing("waveform", _checks.floating("waveform", waveform), "samples")
+    # torch's Fourier transforms know no half precision on CPUs.
+    if waveform.dtype not in (torch.float32, torch.float64):
+        raise TypeError(f"waveform: expected torch.float32 or float64; got {waveform.dtype}")
+    _checks.integer("n_mels", n_mels, least=1)
+    _checks.integer("hop", hop, least=1)
 
 
 def _to_mel(hertz: Tensor, scale: MelScale) -> Tensor:

@@ -20,6 +20,11 @@ class Accepted(NamedTuple):
         tokens: The accepted beginning of each draft and one token of the target's, `(B, N + 1)`;
             places behind `length` are to be ignored.
         length: How many of the tokens count, `(B,)`: accepted ones plus one.
+
+    Examples:
+        >>> found = Accepted(torch.tensor([[4, 7, 0]]), torch.tensor([2]))
+        >>> found.tokens[0, : found.length[0]]
+        tensor([4, 7])
     """
 
     tokens: Int[Tensor, "B M"]
@@ -50,7 +55,8 @@ def speculative_accept(
 
     Raises:
         TypeError: A dtype is wrong.
-        ValueError: A shape is wrong.
+        ValueError: A shape or device is wrong, a drafted token isn't among the `V`, or a row is
+            no distribution: a NaN, infinite or negative chance, or nothing above 0.
 
     Source:
         Leviathan, Kalman and Matias (2023), arXiv:2211.17192, algorithm 1; also in Chen
@@ -137,6 +143,7 @@ def speculative_decode(
         guess, rows = _draft(draft, tokens, ahead, warp, generator)
         logits = target(guess)
         _checks.rank("target(tokens)", _checks.floating("target(tokens)", logits), "B T V")
+        _checks.axis("target(tokens)", logits, 0, 1, "B T V", "(one sequence)")
         _checks.axis("target(tokens)", logits, 1, guess.shape[1], "B T V", "as in the tokens")
         probs = _probabilities(logits[0, tokens.shape[1] - 1 :], warp)[None]
         old = tokens.shape[1]
@@ -160,7 +167,8 @@ def _draft(
 ) -> tuple[Tensor, list[Tensor]]:
     rows = []
     for _ in range(ahead):
-        probs = _probabilities(_check_step(draft(tokens).float(), tokens), warp)
+        probs = _probabilities(_check_step(draft(tokens), tokens), warp)
+        _check_chances("draft(tokens)", probs)
         token = torch.multinomial(probs, 1, generator=generator).to(tokens.dtype)
         rows.append(probs)
         tokens = torch.cat([tokens, token], dim=1)
@@ -188,3 +196,14 @@ def _check_draft(draft: Tensor, draft_probs: Tensor, target_probs: Tensor) -> No
             f"target_probs: expected (B, N + 1, V) with B, N + 1 = {(batch, n + 1)}; "
             f"got {_checks.shape(target_probs)}"
         )
+    _checks.same_device("draft", draft, "target_probs", target_probs)
+    _checks.like("draft_probs", draft_probs, "target_probs", target_probs)
+    _checks.below("draft", draft, vocab, "V")
+    _check_chances("draft_probs", draft_probs)
+    _check_chances("target_probs", target_probs)
+
+
+def _check_chances(name: str, probs: Tensor) -> None:
+    fits = (probs >= 0).all(dim=-1) & probs.isfinite().all(dim=-1) & (probs > 0).any(dim=-1)
+    wanted = "finite probabilities of at least 0, one above 0 in each row"
+    _checks.every(name, fits, probs, wanted)

@@ -28,6 +28,12 @@ class Traffic:
     Attributes:
         read: Bytes read from slow memory.
         written: Bytes written to it.
+
+    Examples:
+        >>> count = Traffic()
+        >>> count.reads(torch.zeros(2, 3))
+        >>> count.total
+        24
     """
 
     read: int = 0
@@ -121,7 +127,7 @@ def tiled_attention(
     """
     q, k = _checks.query_key(q, k)
     v = _checks.value(v, k)
-    _checks.score_terms(q, k, mask, bias, window, scale, softcap, sinks)
+    _checks.score_terms(q, k, mask, bias, causal, window, scale, softcap, sinks)
     _checks.integer("rows", rows, least=1)
     _checks.integer("columns", columns, least=1)
     factor = q.shape[3] ** -0.5 if scale is None else scale

@@ -12,8 +12,8 @@ import torch
 from jaxtyping import Bool, Int
 from torch import Tensor
 
+from attention_guide.functional import _checks, sample
 from attention_guide.functional import min_p as keep_min_p
-from attention_guide.functional import sample
 from attention_guide.functional import temperature as divide_by_temperature
 from attention_guide.functional import top_k as keep_top_k
 from attention_guide.functional import top_p as keep_top_p
@@ -91,8 +91,9 @@ def generate(
         The tokens written, `(B, U)` with U ≤ `max_new`, ends included, the prompt not.
 
     Raises:
-        TypeError: The ids aren't integers, or the padding isn't bool.
-        ValueError: A shape that doesn't fit, padding on the right, or more than the model reads.
+        TypeError: The ids aren't integers, those of `choose` neither, or the padding isn't bool.
+        ValueError: A shape that doesn't fit, that of what `choose` gives too, padding on the
+            right, or more than the model reads.
 
     Cost:
         With a cache, a step costs one token's projections and attention to the S tokens before;
@@ -248,7 +249,8 @@ def _steps(
     ended = torch.zeros(prompt.shape[0], dtype=torch.bool, device=prompt.device)
     for _ in range(max_new):
         with torch.no_grad():  # not around the function: wrapped, it wouldn't be a generator
-            token = choose(next_logits(fed, padding)).to(prompt.dtype)
+            logits = next_logits(fed, padding)
+            token = _checks.chosen(choose(logits), logits).to(prompt.dtype)
         if eos_id is not None:
             token = token.masked_fill(ended, eos_id if pad_id is None else pad_id)
             ended = ended | (token == eos_id)

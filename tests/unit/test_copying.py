@@ -7,22 +7,39 @@ import subprocess
 import sys
 from importlib import metadata
 from pathlib import Path
+from typing import Any
 
 import pytest
+import torch
 
 from attention_guide.__main__ import main
 from attention_guide.copying import copy, copyable
 
-# Imports each copied file and runs the examples of its piece; an example that uses other pieces
-# (a NameError) isn't counted. What the examples print is compared where the package's own run.
+# Imports each copied file, looks up every name that its functions use, and runs the examples of
+# its piece; an example that uses other pieces (a NameError) isn't counted. What the examples print
+# is compared where the package's own run.
 RUNNER = """
-import contextlib, doctest, importlib, io, pathlib, sys
+import builtins, contextlib, dis, doctest, importlib, io, pathlib, sys, types
 sys.path.insert(0, sys.argv[1])
 import torch
+
+def used(code):
+    for step in dis.get_instructions(code):
+        if step.opname == "LOAD_GLOBAL":
+            yield step.argval
+    for inner in code.co_consts:
+        if isinstance(inner, types.CodeType):
+            yield from used(inner)
+
 ran = 0
-for file in sorted(pathlib.Path(sys.argv[1]).glob("copied_*.py")):
+files = sorted(pathlib.Path(sys.argv[1]).glob("copied_*.py"))
+pieces = {file.stem.removeprefix("copied_") for file in files}
+for file in files:
     module = importlib.import_module(file.stem)
     name = file.stem.removeprefix("copied_")
+    code = compile(file.read_text(encoding="utf-8"), name, "exec")
+    missing = {n for n in used(code) if not hasattr(module, n) and not hasattr(builtins, n)}
+    assert not missing, (name, missing)
     examples = doctest.DocTestParser().get_examples(getattr(module, name).__doc__ or "")
     names = {"torch": torch, **vars(module)}
     try:
@@ -32,8 +49,8 @@ for file in sorted(pathlib.Path(sys.argv[1]).glob("copied_*.py")):
             with contextlib.redirect_stdout(io.StringIO()):
                 exec(compile(example.source, name, "single"), names)
         ran += bool(examples)
-    except NameError:
-        pass
+    except NameError as error:
+        assert error.name is None or error.name in pieces, (name, error)
 foreign = {"attention_guide", "jaxtyping", "numpy", "matplotlib"} & set(sys.modules)
 assert not foreign, foreign
 print(ran)
@@ -75,6 +92,19 @@ def test_every_piece_runs_with_torch_alone(torch_only: Path, tmp_path: Path) -> 
     )  # fmt: skip
     assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-2000:]
     assert int(done.stdout.split()[-1]) > len(names) / 2
+
+
+@pytest.mark.parametrize("name", ["Kernel", "LinearForm", "Pairing", "MelScale", "split_heads",
+                                  "merge_heads", "fast_matmul", "AttentionRecorder"])  # fmt: skip
+def test_what_the_reference_shows_can_be_copied(name: str) -> None:
+    assert re.search(rf"^(def |class )?{name}\b", copy(name), re.MULTILINE)
+
+
+def test_a_copied_sampler_draws() -> None:
+    space: dict[str, Any] = {}
+    exec(copy("sampler"), space)
+    choose = space["sampler"](temperature=0.7, top_k=3, top_p=0.9, min_p=0.1)
+    assert choose(torch.tensor([[0.0, 9.0], [9.0, 0.0]]) * 99).tolist() == [1, 0]
 
 
 def test_a_copy_is_licensed_and_keeps_shapes_in_the_docstring() -> None:

@@ -133,6 +133,11 @@ def test_beams_of_a_batch_are_those_of_each_alone() -> None:
             assert whole.tokens[i, w, :size].tolist() == alone.tokens[0, w, :size].tolist()
 
 
+def test_beams_of_an_empty_batch() -> None:
+    found = beam_search(step, torch.zeros(0, 3, dtype=torch.long), 4, 2, eos_id=0)
+    assert [tuple(x.shape) for x in found] == [(0, 2, 3), (0, 2), (0, 2)]
+
+
 def test_beams_with_fewer_tokens_than_width() -> None:
     found = beam_search(lambda t: torch.zeros(len(t), 2), torch.tensor([[1]]), 1, 4, eos_id=0)
     assert found.scores.isfinite().sum().item() == 2

@@ -52,6 +52,8 @@ ATTENTION: list[tuple[dict[str, Any], type[Exception], str]] = [
     ({"bias": torch.ones(5, 7).bool()}, TypeError, r"bias: expected a floating-point tensor"),
     ({"bias": torch.ones(4, 7)}, ValueError, r"bias: expected a shape that broadcasts"),
     ({"bias": torch.ones(5, 7, device="meta")}, ValueError, r"bias: expected device cpu"),
+    ({"causal": "no"}, TypeError, r"causal: expected True or False; got str"),
+    ({"causal": torch.tensor([True, False])}, TypeError, r"causal: expected True or False; got T"),
     ({"window": 3}, TypeError, r"window: expected a pair \(left, right\); got 3"),
     ({"window": (1, 2, 3)}, TypeError, r"window: expected a pair"),
     ({"window": (-1, 0)}, ValueError, r"window\[0\]: expected an int of at least 0; got -1"),
@@ -96,6 +98,10 @@ def test_its_siblings(name: str, wrong: Any, error: type[Exception], message: st
 
 
 x = torch.randn(2, 5, 8)
+sound = torch.randn(2, 1000)
+nan, inf = float("nan"), float("inf")
+half_each = torch.full((2, 4, 6), 0.5)  # at three drafts and one place more, six tokens
+two_masks = torch.ones(2, 1, 3, 3, dtype=torch.bool)
 Call = Callable[[], Any]
 OTHERS: list[tuple[Call, type[Exception], str]] = [
     (
@@ -129,6 +135,12 @@ OTHERS: list[tuple[Call, type[Exception], str]] = [
     (lambda: f.padding_mask([2, 5], 4), ValueError, r"lengths: expected numbers from 0 to S = 4"),
     (lambda: f.padding_mask([-1]), ValueError, r"lengths: expected numbers from 0"),
     (lambda: f.padding_mask([1.5]), TypeError, r"lengths: expected an integer"),  # type: ignore[list-item]
+    (lambda: f.padding_mask("abc"), TypeError, r"lengths: expected integers \(B\); got 'abc'"),  # type: ignore[arg-type]
+    (lambda: f.padding_mask(None), TypeError, r"lengths: expected integers \(B\); got None"),  # type: ignore[arg-type]
+    (lambda: f.padding_mask([[1, 2], [3]]), TypeError, r"lengths: expected integers \(B\); got \["),  # type: ignore[list-item]
+    (lambda: f.position_mask(3, 3, True, offset="a"), TypeError, r"offset: expected an int"),  # type: ignore[arg-type]
+    (lambda: f.position_mask(3, 3, True, offset=1.5), TypeError, r"offset: expected an int"),  # type: ignore[arg-type]
+    (lambda: f.position_mask(3, 3, "yes"), TypeError, r"causal: expected True or False; got str"),  # type: ignore[arg-type]
     (lambda: f.padding_mask(tokens), ValueError, r"lengths: expected \(B\)"),
     (lambda: f.prefix_mask(3, 4), ValueError, r"prefix: expected at most S = 3; got 4"),
     (lambda: f.document_mask(tokens[0]), ValueError, r"ids: expected \(B, T\)"),
@@ -143,6 +155,13 @@ OTHERS: list[tuple[Call, type[Exception], str]] = [
     ),
     (lambda: f.to_additive(q), TypeError, r"mask: expected torch.bool"),
     (lambda: f.to_additive(q > -99, torch.int32), TypeError, r"dtype: expected a floating-point"),
+    (lambda: f.to_additive(q > -99, "float32"), TypeError, r"dtype: .*; got 'float32'"),  # type: ignore[arg-type]
+    (
+        lambda: f.to_mha(f.causal_mask(3), -5, 0),
+        ValueError,
+        r"batch: expected an int of at least 0",
+    ),
+    (lambda: f.to_mha(f.causal_mask(3), 5, 0), ValueError, r"n_heads: expected an int of at least"),
     (lambda: f.from_additive(tokens), TypeError, r"bias: expected a floating-point tensor"),
     (lambda: f.to_mha(q > -9, 3, 4), ValueError, r"mask: expected a shape that broadcasts"),
     (lambda: f.from_mha(x > 9, n_heads=3), ValueError, r"attn_mask: expected \(B\*H, T, S\)"),
@@ -155,10 +174,37 @@ OTHERS: list[tuple[Call, type[Exception], str]] = [
     (lambda: f.to_keras(q > -9, 2), ValueError, r"mask: expected a shape that broadcasts"),
     (lambda: f.from_keras(tokens), ValueError, r"attention_mask: expected \(B, T, S\)"),
     (lambda: f.suspect_polarity(q > 0, pad_id=0), ValueError, r"pad_id: expected together"),
+    (
+        lambda: f.suspect_polarity(two_masks, tokens=tokens[:, :2], pad_id=0),
+        ValueError,
+        r"tokens: expected \(B, S\) with S = 3 as in mask; got \(2, 2\)",
+    ),
+    (
+        lambda: f.suspect_polarity(two_masks, tokens=tokens[:1], pad_id=0),
+        ValueError,
+        r"tokens: expected \(B, S\) with B = 2 as in mask; got \(1, 3\)",
+    ),
+    (
+        lambda: f.suspect_polarity(two_masks, tokens=tokens, pad_id="x"),  # type: ignore[arg-type]
+        TypeError,
+        r"pad_id: expected an int; got str",
+    ),
+    (lambda: f.sinusoidal(4, 4, dtype=torch.int32), TypeError, r"dtype: expected a floating-point"),
+    (
+        lambda: f.rope_tables(tokens[0], x[0, 0], dtype=torch.int64),
+        TypeError,
+        r"dtype: expected a floating-point dtype; got torch.int64",
+    ),
+    (
+        lambda: f.mel_filters(4, 16, 8000, dtype=torch.int32),
+        TypeError,
+        r"dtype: expected a floating-point dtype; got torch.int32",
+    ),
     (lambda: f.sinusoidal(4, 5), ValueError, r"d_model: expected an even width; got 5"),
     (lambda: f.sinusoidal(4, 4, base=0), ValueError, r"base: expected a number above 0"),
     (lambda: f.alibi_slopes(0), ValueError, r"n_heads: expected an int of at least 1"),
     (lambda: f.t5_buckets(logits), TypeError, r"distance: expected an integer tensor"),
+    (lambda: f.t5_buckets(tokens, causal="x"), TypeError, r"causal: expected True or False"),  # type: ignore[arg-type]
     (lambda: f.t5_buckets(tokens, n_buckets=5), ValueError, r"n_buckets: expected a multiple of 4"),
     (
         lambda: f.t5_buckets(tokens, n_buckets=32, max_distance=8),
@@ -166,6 +212,11 @@ OTHERS: list[tuple[Call, type[Exception], str]] = [
         r"max_distance: expected an int of at least 9",
     ),
     (lambda: f.t5_bias(logits[0], 3), ValueError, r"table: expected \(N, H\)"),
+    (
+        lambda: f.shaw_scores(q[..., :0], torch.randn(3, 0)),
+        ValueError,
+        r"q: expected \(B, H, T, K\) with K at least 1; got \(2, 4, 5, 0\)",
+    ),
     (lambda: f.shaw_scores(q, torch.randn(4, 8)), ValueError, r"table: expected N odd"),
     (lambda: f.shaw_scores(q, torch.randn(5, 3)), ValueError, r"table: expected \(N, K\) with K"),
     (lambda: f.shaw_values(q, torch.randn(5)), ValueError, r"table: expected \(N, E\)"),
@@ -211,10 +262,41 @@ OTHERS: list[tuple[Call, type[Exception], str]] = [
         ValueError,
         r"ramp: expected 'rotations' or 'index'",
     ),
+    (
+        lambda: f.yarn_frequencies(8, 2.0, 64, base=1.0, ramp="index"),
+        ValueError,
+        r"base: expected a number above 1; got 1.0",
+    ),
+    (
+        lambda: f.apply_rope(q, torch.ones(5, 4).double(), torch.ones(5, 4).double()),
+        TypeError,
+        r"cos: expected torch.float32, the dtype of x; got torch.float64",
+    ),
     (lambda: f.interpolate_frequencies(logits[0], 0), ValueError, r"factor: expected a number abo"),
     (lambda: f.online_softmax(torch.zeros(())), ValueError, r"x: expected \(..., S\); got \(\)"),
     (lambda: f.merge_partials([], []), ValueError, r"outputs: expected as many as log_sums"),
     (lambda: f.merge_partials([q], [q]), ValueError, r"log_sums\[0\]: expected \(B, H, T\)"),
+    (
+        lambda: f.merge_partials([q, q.double()], [q[..., 0], q[..., 0]]),
+        TypeError,
+        r"outputs\[1\]: expected torch.float32, the dtype of outputs\[0\]; got torch.float64",
+    ),
+    (
+        lambda: f.merge_partials([q, q], [q[..., 0], q[..., 0].double()]),
+        TypeError,
+        r"log_sums\[1\]: expected torch.float32",
+    ),
+    (
+        lambda: f.kernel_attention(q, q, q, form="banana"),  # type: ignore[arg-type]
+        ValueError,
+        r"form: expected 'recurrent', 'parallel' or 'chunked'; got 'banana'",
+    ),
+    (lambda: f.kernel_attention(q, q, q, chunk=0), ValueError, r"chunk: expected an int of at lea"),
+    (
+        lambda: f.kernel_attention(q, q, q, causal="no"),
+        TypeError,
+        r"causal: expected True or False",
+    ),  # type: ignore[arg-type]
     (lambda: f.linear_attention(q, k, v), ValueError, r"k: expected .* with T = 5 as in q"),
     (
         lambda: f.linear_attention(q, q, q, form="fast"),  # type: ignore[arg-type]
@@ -228,6 +310,13 @@ OTHERS: list[tuple[Call, type[Exception], str]] = [
     (lambda: f.greedy(logits[0]), ValueError, r"logits: expected \(B, V\); got \(6,\)"),
     (lambda: f.greedy(logits[:, :0]), ValueError, r"logits: expected .* V at least 1"),
     (lambda: f.sample(tokens), TypeError, r"logits: expected a floating-point tensor"),
+    (
+        lambda: f.sample(torch.tensor([[0.0, 1.0], [nan, 1.0]])),
+        ValueError,
+        r"logits: expected numbers or minus infinity, .*; got from nan to nan",
+    ),
+    (lambda: f.sample(torch.tensor([[0.0, inf]])), ValueError, r"logits: .*; got from 0 to inf"),
+    (lambda: f.sample(torch.tensor([[-inf, -inf]])), ValueError, r"logits: .*; got from -inf to"),
     (lambda: f.temperature(logits, 0.0), ValueError, r"t: expected a number above 0; got 0.0"),
     (lambda: f.top_k(logits, 0), ValueError, r"k: expected an int of at least 1; got 0"),
     (lambda: f.top_p(logits, 1.1), ValueError, r"p: expected a number at most 1; got 1.1"),
@@ -236,6 +325,27 @@ OTHERS: list[tuple[Call, type[Exception], str]] = [
         lambda: f.repetition_penalty(logits, tokens[:1], 1.1),
         ValueError,
         r"tokens: expected \(B, T\) with B = 2",
+    ),
+    (
+        lambda: f.repetition_penalty(logits, tokens + 99, 1.1),
+        ValueError,
+        r"tokens: expected ids from 0 to below V = 6; got 99",
+    ),
+    (lambda: f.repetition_penalty(logits, tokens - 1, 1.1), ValueError, r"tokens: .*; got -1"),
+    (
+        lambda: f.generate(lambda t: logits, tokens, 3, choose=lambda c: c.argmax()),
+        ValueError,
+        r"choose\(logits\): expected \(B\); got \(\)",
+    ),
+    (
+        lambda: f.generate(lambda t: logits, tokens, 3, choose=lambda c: c[:1].argmax(-1)),
+        ValueError,
+        r"choose\(logits\): expected \(B\) with B = 2 as in the logits; got \(1,\)",
+    ),
+    (
+        lambda: f.generate(lambda t: logits, tokens, 3, choose=lambda c: c[:, 0]),
+        TypeError,
+        r"choose\(logits\): expected an integer tensor; got torch.float32",
     ),
     (lambda: f.generate(f.greedy, logits, 3), TypeError, r"prefix: expected an integer tensor"),
     (
@@ -269,6 +379,53 @@ OTHERS: list[tuple[Call, type[Exception], str]] = [
         r"draft_probs: expected \(B, N, V\) = \(2, 3, 8\)",
     ),
     (
+        lambda: f.speculative_accept(tokens + 6, half_each[:, :3], half_each),
+        ValueError,
+        r"draft: expected ids from 0 to below V = 6; got 6",
+    ),
+    (
+        lambda: f.speculative_accept(tokens, half_each[:, :3] * nan, half_each),
+        ValueError,
+        r"draft_probs: expected finite probabilities .*; got from nan to nan",
+    ),
+    (
+        lambda: f.speculative_accept(tokens, half_each[:, :3], half_each * 0),
+        ValueError,
+        r"target_probs: expected .*, one above 0 in each row; got from 0 to 0",
+    ),
+    (
+        lambda: f.speculative_accept(tokens, half_each[:, :3], -half_each),
+        ValueError,
+        r"target_probs: .*; got from -0.5 to -0.5",
+    ),
+    (
+        lambda: f.speculative_accept(tokens, half_each[:, :3].double(), half_each),
+        TypeError,
+        r"draft_probs: expected torch.float32, the dtype of target_probs",
+    ),
+    (
+        lambda: f.speculative_decode(lambda t: x[:1], lambda t: x[:1, 0] * nan, tokens[:1], 3),
+        ValueError,
+        r"draft\(tokens\): expected finite probabilities",
+    ),
+    (
+        lambda: f.speculative_decode(lambda t: x, lambda t: x[:1, 0], tokens[:1], 3),
+        ValueError,
+        r"target\(tokens\): expected \(B, T, V\) with B = 1 \(one sequence\)",
+    ),
+    (
+        lambda: f.log_mel_spectrogram(sound, hop=0),
+        ValueError,
+        r"hop: expected an int of at least 1",
+    ),
+    (lambda: f.log_mel_spectrogram(sound, n_fft=0), ValueError, r"n_fft: expected an int of at l"),
+    (lambda: f.log_mel_spectrogram(sound.half()), TypeError, r"waveform: .* got torch.float16"),
+    (lambda: f.filter_bank_energies(sound, hop=-1), ValueError, r"hop: expected an int of at lea"),
+    (lambda: f.filter_bank_energies(sound, frame=0), ValueError, r"frame: expected an int of at"),
+    (lambda: f.filter_bank_energies(sound.bfloat16()), TypeError, r"waveform: .* torch.bfloat16"),
+    (lambda: f.mel_filters(4, 16, 0), ValueError, r"sample_rate: expected an int of at least 1"),
+    (lambda: f.mel_filters(4, 16, 8, lowest="a"), TypeError, r"lowest: expected a number; got str"),  # type: ignore[arg-type]
+    (
         lambda: f.learned_positions(logits[0], 1),
         ValueError,
         r"table: expected \(N, D\); got \(6,\)",
@@ -280,3 +437,41 @@ OTHERS: list[tuple[Call, type[Exception], str]] = [
 def test_the_other_functions(call: Call, error: type[Exception], message: str) -> None:
     with pytest.raises(error, match=message):
         call()
+
+
+seen, sums, away = q[..., 0] > -99, q[..., 0], torch.device("meta")
+ELSEWHERE: list[tuple[Call, str]] = [
+    (lambda: f.attention_scores(q, q, bias=q[..., :5].to(away)), "bias"),
+    (lambda: f.masked_softmax(q, seen[..., None].to(away)), "mask"),
+    (lambda: f.masked_softmax(q, None, torch.zeros(4, device=away)), "sinks"),
+    (lambda: f.combine(seen, seen.to(away)), r"masks\[1\]"),
+    (lambda: f.document_mask(tokens, tokens.to(away)), "keys"),
+    (lambda: f.suspect_polarity(two_masks, tokens=tokens.to(away), pad_id=0), "tokens"),
+    (lambda: f.merge_partials([q, q.to(away)], [sums, sums]), r"outputs\[1\]"),
+    (lambda: f.merge_partials([q, q], [sums, sums.to(away)]), r"log_sums\[1\]"),
+    (lambda: f.rope_tables(tokens[0], x[0, 0].to(away)), "frequencies"),
+    (lambda: f.apply_rope(q, torch.ones(5, 4, device=away), torch.ones(5, 4)), "cos"),
+    (lambda: f.apply_rope(q, torch.ones(5, 4), torch.ones(5, 4, device=away)), "sin"),
+    (lambda: f.linear_attention(q, q, q, decay=-q.abs().to(away)), "decay"),
+    (lambda: f.linear_attention(q, q, q, beta=q[..., :1].to(away)), "beta"),
+    (lambda: f.linear_attention(q, q, q, state=torch.zeros(2, 4, 8, 8, device=away)), "state"),
+    (lambda: f.repetition_penalty(logits, tokens.to(away), 1.1), "tokens"),
+    (lambda: f.speculative_accept(tokens.to(away), half_each[:, :3], half_each), "draft"),
+    (lambda: f.speculative_accept(tokens, half_each[:, :3].to(away), half_each), "draft_probs"),
+    (
+        lambda: f.generate(lambda t: logits, tokens, 1, choose=lambda c: f.greedy(c).to(away)),
+        r"choose\(logits\)",
+    ),
+]
+
+
+@pytest.mark.parametrize(("call", "name"), ELSEWHERE)
+def test_another_device(call: Call, name: str) -> None:
+    with pytest.raises(ValueError, match=name + r": expected device cpu, that of .*; got meta"):
+        call()
+
+
+def test_values_are_not_looked_at_where_there_are_none() -> None:
+    assert f.repetition_penalty(logits.to(away), tokens.to(away), 1.1).shape == (2, 6)
+    out, _ = f.linear_attention(*(3 * [q.to(away)]), decay=q.to(away))
+    assert out.shape == q.shape

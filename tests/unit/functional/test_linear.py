@@ -95,6 +95,25 @@ def test_strong_decay_over_a_long_text_stays_finite(form: Any) -> None:
         assert decay.grad.isfinite().all()
 
 
+@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("width", [1, 3])
+def test_a_memory_that_grows_by_itself_is_refused(form: Any, width: int) -> None:
+    given = inputs(kind="gated", per_feature=width == 3)
+    given["decay"][1, 1, 7, -1] = 0.25
+    message = r"decay: expected numbers of at most 0; got 0\.25"
+    with pytest.raises(ValueError, match=message):
+        linear_attention(**given, form=form)
+    given["decay"][1, 1, 7, -1] = 0.0
+    linear_attention(**given, form=form)
+
+
+def test_a_decay_compiles_in_one_graph() -> None:
+    given = inputs(t=4, kind="gated delta")
+    compiled = torch.compile(linear_attention, fullgraph=True, backend="eager")
+    for got, wanted in zip(compiled(**given), linear_attention(**given), strict=True):
+        assert torch.allclose(got, wanted)
+
+
 def test_the_delta_rule_overwrites() -> None:
     key = torch.tensor([1.0, 0.0]).expand(1, 1, 2, 2)
     value = torch.tensor([[3.0], [8.0]]).view(1, 1, 2, 1)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import warnings
+from collections.abc import Iterator
 
 import pytest
 import torch
@@ -169,6 +171,9 @@ def test_table_names_every_convention() -> None:
         (~causal_mask(4)[None, None], "only its future"),
         (~torch.eye(4).bool(), "lets no query see itself"),
         (torch.zeros(2, 3).bool(), "hides everything"),
+        (~causal_mask(2, 5), "only its future"),
+        (~causal_mask(3, 5), "only its future"),
+        (~causal_mask(5, 3), "only its future"),
     ],
 )
 def test_inverted_masks_are_reported(mask: torch.Tensor, reason: str) -> None:
@@ -203,6 +208,48 @@ def test_sound_masks_are_not_suspected() -> None:
         causal_mask(2, 5),
     ):
         assert suspect_polarity(mask) is None
+
+
+STACKS = {
+    "one of two": torch.stack([causal_mask(3), ~causal_mask(3)])[:, None],
+    "with padding": ~(causal_mask(4) & padding_mask([2, 4])),
+    "one head of two": torch.stack([causal_mask(2, 4), ~causal_mask(2, 4)])[None],
+}
+
+
+@pytest.mark.parametrize("name", STACKS)
+def test_one_inverted_mask_among_several_is_reported(name: str) -> None:
+    assert suspect_polarity(STACKS[name]) == "lets every query see only its future"
+
+
+def every_mask(t: int, s: int) -> Iterator[torch.Tensor | None]:
+    """Everything that the makers of masks make for these sizes, alone and together."""
+    lengths = torch.tensor([s, max(s - 2, 1), 1])
+    real = torch.arange(s) < lengths[:, None]
+    packed = torch.arange(s) // 2
+    order = [None, causal_mask(t, s), prefix_mask(t, s // 2, s), prefix_mask(t, lengths, s)]
+    windows = [None, *(window_mask(t, s, a, b) for a in (0, 2, None) for b in (0, 1, None))]
+    paddings = [None, real[:, None, None], real.flip(-1)[:, None, None]]
+    documents = [None, document_mask(packed[-t:][None], packed[None]) if t <= s else None]
+    # An encoder's tokens and a decoder's, padded on the same side.
+    queries = torch.where(torch.arange(t) < lengths.clamp(max=t)[:, None], 0, -1)
+    keys = torch.where(real, 0, -1)
+    documents += [document_mask(queries, keys), document_mask(queries.flip(-1), keys.flip(-1))]
+    globals_ = [None]
+    if t == s:
+        documents.append(document_mask(keys))
+        globals_ += [global_local_mask(real, 1, 1), global_local_mask(~real, 0, 0)]
+    for parts in itertools.product(order, windows, paddings, documents, globals_):
+        yield combine(*parts)
+
+
+@pytest.mark.parametrize(
+    ("t", "s"), [(5, 5), (2, 2), (3, 6), (2, 5), (6, 3), (3, 2), (4, 1), (1, 4)]
+)
+def test_no_mask_that_the_package_makes_is_suspected(t: int, s: int) -> None:
+    for mask in every_mask(t, s):
+        if mask is not None and mask.any():
+            assert suspect_polarity(mask) is None, mask
 
 
 def test_padding_is_judged_by_the_tokens() -> None:

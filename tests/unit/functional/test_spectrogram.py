@@ -68,6 +68,12 @@ def test_a_batch_is_its_rows() -> None:
         assert make(batch[:, None]).shape == (2, 1, *rows.shape[1:])
 
 
+def test_an_empty_batch() -> None:
+    for make in (log_mel_spectrogram, filter_bank_energies):
+        wanted = make(tone(300)).shape
+        assert make(tone(300).expand(0, -1)).shape == (0, *wanted)
+
+
 def test_what_is_wrong_is_said() -> None:
     with pytest.raises(ValueError, match="more than 200 samples"):
         log_mel_spectrogram(torch.zeros(200))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from itertools import pairwise
+from typing import Any
 
 import pytest
 import torch
@@ -188,6 +189,20 @@ def test_a_recorder_joins_the_steps_of_a_cache() -> None:
         made(whole, padding=covers)
     for name in maps:
         assert torch.allclose(maps[name], at_once[name], atol=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("choose", "error", "message"),
+    [
+        (lambda x: x.argmax(), ValueError, r"choose\(logits\): expected \(B\); got \(\)"),
+        (lambda x: x[:1].argmax(-1), ValueError, r"choose\(logits\): expected \(B\) with B = 2"),
+        (lambda x: x[:, 0], TypeError, r"choose\(logits\): expected an integer tensor"),
+        (lambda x: 3, TypeError, r"choose\(logits\): expected a torch.Tensor; got int"),
+    ],
+)
+def test_choices_that_do_not_fit(choose: Any, error: type[Exception], message: str) -> None:
+    with pytest.raises(error, match=message):
+        generate(model("gpt2"), torch.tensor([[1, 2], [3, 4]]), 2, choose=choose)
 
 
 def test_prompts_that_do_not_fit() -> None:
