@@ -222,7 +222,7 @@ def _file_hash(path: Path) -> str:
 
 @cache
 def environment() -> str:
-    """The interpreter, the architecture, every installed distribution, and what may be asked for."""
+    """The interpreter, the architecture, every installed distribution, and what is allowed."""
     installed = sorted(
         f"{d.metadata['Name']}=={d.version}"
         for d in metadata.distributions()

@@ -1,26 +1,123 @@
 """Argument checks that the layers share: our own error, with axis letters, before torch's."""
 
+from collections.abc import Sequence
+from typing import get_args
+
+import torch
 from torch import Tensor
 
-from attention_guide.functional import _checks
+from attention_guide.functional import Kernel, _checks
 
 
-def check_width(name: str, x: Tensor, width: int) -> None:
-    """Demand a floating-point `(..., D)` with D = `width`."""
+def check_width(name: str, x: Tensor, width: int, weight: object = None) -> None:
+    """Demand a floating-point `(..., D)` with D = `width`, of the dtype of `weight`."""
     _checks.floating(name, x)
     if x.ndim == 0 or x.shape[-1] != width:
         raise ValueError(f"{name}: expected (..., D) with D = {width}; got {_checks.shape(x)}")
+    check_dtype(name, x, weight)
 
 
-def check_sequence(name: str, x: Tensor, width: int, letters: str = "B T D") -> None:
-    """Demand a floating-point `(B, T, D)` with D = `width`."""
+def check_sequence(
+    name: str, x: Tensor, width: int | None, letters: str = "B T D", weight: object = None
+) -> None:
+    """Demand a floating-point `(B, T, D)` with D = `width`, of the dtype of `weight`.
+
+    The letters may name other axes, as many as there are; a width of `None` may be any.
+    """
     _checks.floating(name, x)
-    if x.ndim != 3 or x.shape[-1] != width:
-        form = f"({', '.join(letters.split())}) with {letters[-1]} = {width}"
-        raise ValueError(f"{name}: expected {form}; got {_checks.shape(x)}")
+    wanted = letters.split()
+    if x.ndim != len(wanted) or (width is not None and x.shape[-1] != width):
+        last = "" if width is None else f" with {wanted[-1]} = {width}"
+        raise ValueError(f"{name}: expected ({', '.join(wanted)}){last}; got {_checks.shape(x)}")
+    check_dtype(name, x, weight)
+
+
+def check_dtype(name: str, x: Tensor, weight: object) -> None:
+    """Demand the dtype of `weight`, unless autocast brings both to one."""
+    if weight is None or x.dtype == getattr(weight, "dtype", None):
+        return
+    # A quantised layer's weight isn't a floating-point tensor, and takes what it is given.
+    if not isinstance(weight, Tensor) or not weight.is_floating_point():
+        return
+    device = x.device.type
+    cast = device != "meta" and torch.is_autocast_enabled(device)
+    if not cast or torch.float64 in (x.dtype, weight.dtype):  # which autocast leaves alone
+        raise TypeError(f"{name}: expected {weight.dtype}, the dtype of the weights; got {x.dtype}")
 
 
 def check_ids(name: str, ids: Tensor, letters: str = "B T") -> None:
     """Demand integers `(B, T)`."""
     _checks.integral(name, ids)
     _checks.rank(name, ids, letters)
+
+
+def check_below(name: str, x: Tensor, limit: int, what: str) -> None:
+    """Demand integers from 0 to below `limit`, where looking costs no wait: eagerly, on CPU."""
+    if x.device.type != "cpu" or torch.compiler.is_compiling() or not x.numel():
+        return
+    if not 0 <= int(x.min()) <= int(x.max()) < limit:
+        raise ValueError(
+            f"{name}: expected 0 to {limit - 1} ({what} = {limit}); "
+            f"got {int(x.min())} to {int(x.max())}"
+        )
+
+
+def check_positions(positions: Tensor, batch: int, length: int) -> None:
+    """Demand integers `(T,)` or `(B, T)`."""
+    _checks.integral("positions", positions)
+    if positions.shape not in ((length,), (batch, length)):
+        raise ValueError(
+            f"positions: expected (T) or (B, T) with B = {batch}, T = {length}; "
+            f"got {_checks.shape(positions)}"
+        )
+
+
+def check_padding(mask: Tensor, batch: int, length: int) -> None:
+    """Demand a bool `(B, 1, 1, T)`, which hides keys from all queries alike."""
+    _checks.boolean("mask", mask)
+    if mask.shape != (batch, 1, 1, length):
+        raise ValueError(
+            f"mask: expected (B, 1, 1, T) = {(batch, 1, 1, length)}, which hides keys "
+            f"from all queries alike; got {_checks.shape(mask)}"
+        )
+
+
+def check_kind(name: str, x: object, kind: type) -> None:
+    """Demand an instance of `kind`."""
+    if not isinstance(x, kind):
+        raise TypeError(f"{name}: expected a {kind.__name__}; got {type(x).__name__}")
+
+
+def check_sizes(*, least: int = 1, **sizes: int | None) -> None:
+    """Demand ints of at least `least`, each named by its keyword; `None` is none."""
+    for name, size in sizes.items():
+        if size is not None:
+            _checks.integer(name, size, least=least)
+
+
+def check_dropout(dropout: float) -> None:
+    """Demand a share of numbers to drop."""
+    _checks.number("dropout", dropout, least=0, below=1)
+
+
+def check_choice(name: str, x: object, choices: Sequence[str]) -> None:
+    """Demand one of some words."""
+    if x not in choices:
+        raise ValueError(f"{name}: expected one of {', '.join(choices)}; got {x!r}")
+
+
+def check_scoring(dropout: float, kernel: str | None, scale: float | None) -> None:
+    """Demand what the layers hand to `attention` on every call."""
+    check_dropout(dropout)
+    if kernel is not None:
+        check_choice("kernel", kernel, get_args(Kernel))
+    if scale is not None:
+        _checks.number("scale", scale)
+
+
+def head_width(d_model: int, n_heads: int, d_head: int | None) -> int:
+    """The width of a head: as given, or a share of `d_model`."""
+    check_sizes(d_model=d_model, n_heads=n_heads, d_head=d_head)
+    if d_head is None and d_model % n_heads:
+        raise ValueError(f"n_heads: expected a divisor of d_model = {d_model}; got {n_heads}")
+    return d_model // n_heads if d_head is None else d_head

@@ -7,9 +7,15 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
-from attention_guide.functional import Kernel, combine
-from attention_guide.layers._check import check_sequence
-from attention_guide.layers.cache import Cache, MemoryCache
+from attention_guide.functional import Kernel, _checks, combine
+from attention_guide.layers._check import (
+    check_positions,
+    check_scoring,
+    check_sequence,
+    check_sizes,
+    head_width,
+)
+from attention_guide.layers.cache import Cache, KVCache, MemoryCache, SlidingCache
 from attention_guide.layers.heads import (
     WeightRecorder,
     attend_or_record,
@@ -78,7 +84,9 @@ class MultiHeadAttention(nn.Module):
         **options: `scale`, `softcap`, `window`, as `attention` has them.
 
     Raises:
-        ValueError: H isn't a multiple of G, or D not one of H while `d_head` is `None`.
+        ValueError: H isn't a multiple of G, or D not one of H while `d_head` is `None`; or an
+            argument is out of its bounds.
+        TypeError: An argument of the wrong type, or an unknown one.
 
     Cost:
         4 · B · T · D · (H + G) · K flops for the projections (S = T), 4 · B · H · T · S · K for
@@ -120,10 +128,14 @@ class MultiHeadAttention(nn.Module):
         **options: Unpack[ScoreOptions],
     ) -> None:
         super().__init__()
+        _check_sharing(n_heads, n_kv_heads)
+        check_sizes(d_memory=d_memory)
+        check_scoring(dropout, kernel, options.get("scale"))
+        _check_options(n_heads, sinks, options)
         self.d_model = d_model
         self.n_heads = n_heads
         self.n_kv_heads = n_heads if n_kv_heads is None else n_kv_heads
-        self.d_head = _head_width(d_model, n_heads, self.n_kv_heads, d_head)
+        self.d_head = head_width(d_model, n_heads, d_head)
         d_memory = d_model if d_memory is None else d_memory
         self.q_proj = nn.Linear(d_model, n_heads * self.d_head, bias=bias)
         self.k_proj = nn.Linear(d_memory, self.n_kv_heads * self.d_head, bias=bias)
@@ -168,10 +180,13 @@ class MultiHeadAttention(nn.Module):
             `(B, T, D)`.
 
         Raises:
-            ValueError: A shape that doesn't fit.
-            TypeError: Not floating point, or a cache of the wrong kind.
+            ValueError: A shape that doesn't fit, or a `SlidingCache` that shows other keys than
+                the layer's `window` and `causal` do.
+            TypeError: A dtype that doesn't fit, or a cache of the wrong kind.
         """
-        self._check(x, memory, cache)
+        self._check(x, memory, positions, cache)
+        if isinstance(cache, SlidingCache):
+            self._check_sliding(x, causal, cache)
         start = 0 if cache is None or isinstance(cache, MemoryCache) else cache.length
         index = self._count(start, x)
         if memory is not None and positions is not None:
@@ -249,19 +264,40 @@ class MultiHeadAttention(nn.Module):
             return None
         return torch.arange(start, start + x.shape[1], device=x.device)
 
-    def _check(self, x: Tensor, memory: Tensor | None, cache: Cache | MemoryCache | None) -> None:
-        check_sequence("x", x, self.q_proj.in_features)
+    def _check(
+        self,
+        x: Tensor,
+        memory: Tensor | None,
+        positions: Tensor | None,
+        cache: Cache | MemoryCache | None,
+    ) -> None:
+        proj = self.q_proj
+        check_sequence("x", x, proj.in_features, weight=proj.weight)
         if memory is not None:
-            check_sequence("memory", memory, self.k_proj.in_features, "B S M")
-            if memory.shape[0] != x.shape[0]:
-                raise ValueError(
-                    f"memory: expected (B, S, M) with B = {x.shape[0]} as x has it; "
-                    f"got {tuple(memory.shape)}"
+            proj = self.k_proj
+            check_sequence("memory", memory, proj.in_features, "B S M", proj.weight)
+            _checks.axis("memory", memory, 0, x.shape[0], "B S M", "as x has it")
+        if positions is not None:
+            check_positions(positions, x.shape[0], x.shape[1])
+        if cache is not None:
+            fits = isinstance(cache, MemoryCache) if memory is not None else _is_cache(cache)
+            if not fits:
+                raise TypeError(
+                    "cache: expected a MemoryCache with memory, a KVCache or SlidingCache "
+                    f"without; got {type(cache).__name__}"
                 )
-        if cache is not None and isinstance(cache, MemoryCache) != (memory is not None):
-            raise TypeError(
-                "cache: expected a MemoryCache with memory and another without; "
-                f"got {type(cache).__name__}"
+
+    def _check_sliding(self, x: Tensor, causal: bool, cache: SlidingCache) -> None:
+        """The cache's mask takes the place of the layer's, so it must not say something else."""
+        if not causal and x.shape[1] > 1:
+            raise ValueError(
+                "causal: expected True with a SlidingCache, which hides what comes later; got False"
+            )
+        left = (self.options.get("window") or (None, None))[0]
+        if left not in (None, cache.left):
+            raise ValueError(
+                f"cache: expected a SlidingCache with left = {left}, that of the layer's window; "
+                f"got left = {cache.left}"
             )
 
     def extra_repr(self) -> str:
@@ -269,9 +305,27 @@ class MultiHeadAttention(nn.Module):
         return f"n_heads={self.n_heads}, n_kv_heads={self.n_kv_heads}, d_head={self.d_head}"
 
 
-def _head_width(d_model: int, n_heads: int, n_kv_heads: int, d_head: int | None) -> int:
-    if n_kv_heads < 1 or n_heads % n_kv_heads:
+def _is_cache(cache: object) -> bool:
+    # The classes first: the protocol alone is slow to look for.
+    return isinstance(cache, (KVCache, SlidingCache, Cache))
+
+
+def _check_sharing(n_heads: int, n_kv_heads: int | None) -> None:
+    check_sizes(n_heads=n_heads, n_kv_heads=n_kv_heads)
+    if n_kv_heads is not None and n_heads % n_kv_heads:
         raise ValueError(f"n_kv_heads: expected a divisor of n_heads = {n_heads}; got {n_kv_heads}")
-    if d_head is None and d_model % n_heads:
-        raise ValueError(f"n_heads: expected a divisor of d_model = {d_model}; got {n_heads}")
-    return d_model // n_heads if d_head is None else d_head
+
+
+def _check_options(n_heads: int, sinks: Tensor | None, options: ScoreOptions) -> None:
+    if sinks is not None:
+        _checks.rank("sinks", _checks.floating("sinks", sinks), "H")
+        _checks.axis("sinks", sinks, 0, n_heads, "H", "as n_heads has it")
+    unknown = sorted(options.keys() - ScoreOptions.__annotations__.keys())
+    if unknown:
+        known = ", ".join(ScoreOptions.__annotations__)
+        raise TypeError(f"options: expected any of {known}; got {', '.join(unknown)}")
+    softcap, window = options.get("softcap"), options.get("window")
+    if softcap is not None:
+        _checks.number("softcap", softcap, above=0)
+    if window is not None:
+        _checks.window_pair(window)

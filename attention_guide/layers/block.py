@@ -7,7 +7,8 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
-from attention_guide.layers._check import check_sequence
+from attention_guide.functional import _checks
+from attention_guide.layers._check import check_dropout, check_kind, check_sequence, check_sizes
 from attention_guide.layers.cache import BlockCache, Cache, LatentCache
 from attention_guide.layers.linear import LinearCache
 from attention_guide.layers.norm import LayerNorm
@@ -40,12 +41,18 @@ class PostNorm(nn.Module):
 
     def __init__(self, d_model: int, *, dropout: float = 0.0, norm: MakeNorm = LayerNorm) -> None:
         super().__init__()
+        check_sizes(d_model=d_model)
+        check_dropout(dropout)
         self.norm = norm(d_model)
         self.dropout = nn.Dropout(dropout)
 
     def forward(self, x: Float[Tensor, "B T D"], sublayer: Sublayer) -> Float[Tensor, "B T D"]:
-        """Add what `sublayer` makes of `x`, then normalise the sum."""
-        return self.norm(x + self.dropout(sublayer(x)))  # type: ignore[no-any-return]
+        """Add what `sublayer` makes of `x`, then normalise the sum.
+
+        Raises:
+            ValueError: `sublayer` answers in another shape.
+        """
+        return self.norm(x + self.dropout(_check_added(x, "sublayer", sublayer(x))))  # type: ignore[no-any-return]
 
 
 class PreNorm(nn.Module):
@@ -69,12 +76,18 @@ class PreNorm(nn.Module):
 
     def __init__(self, d_model: int, *, dropout: float = 0.0, norm: MakeNorm = LayerNorm) -> None:
         super().__init__()
+        check_sizes(d_model=d_model)
+        check_dropout(dropout)
         self.norm = norm(d_model)
         self.dropout = nn.Dropout(dropout)
 
     def forward(self, x: Float[Tensor, "B T D"], sublayer: Sublayer) -> Float[Tensor, "B T D"]:
-        """Add what `sublayer` makes of the normalised `x`."""
-        return x + self.dropout(sublayer(self.norm(x)))  # type: ignore[no-any-return]
+        """Add what `sublayer` makes of the normalised `x`.
+
+        Raises:
+            ValueError: `sublayer` answers in another shape.
+        """
+        return x + self.dropout(_check_added(x, "sublayer", sublayer(self.norm(x))))  # type: ignore[no-any-return]
 
 
 class SandwichNorm(nn.Module):
@@ -98,13 +111,30 @@ class SandwichNorm(nn.Module):
 
     def __init__(self, d_model: int, *, dropout: float = 0.0, norm: MakeNorm = LayerNorm) -> None:
         super().__init__()
+        check_sizes(d_model=d_model)
+        check_dropout(dropout)
         self.norm = norm(d_model)
         self.norm_after = norm(d_model)
         self.dropout = nn.Dropout(dropout)
 
     def forward(self, x: Float[Tensor, "B T D"], sublayer: Sublayer) -> Float[Tensor, "B T D"]:
-        """Add the normalised output of `sublayer` on the normalised `x`."""
-        return x + self.dropout(self.norm_after(sublayer(self.norm(x))))  # type: ignore[no-any-return]
+        """Add the normalised output of `sublayer` on the normalised `x`.
+
+        Raises:
+            ValueError: `sublayer` answers in another shape.
+        """
+        made = _check_added(x, "sublayer", sublayer(self.norm(x)))
+        return x + self.dropout(self.norm_after(made))  # type: ignore[no-any-return]
+
+
+def _check_added(x: Tensor, name: str, made: Tensor) -> Tensor:
+    """Demand that what is added to `x` is as large as `x`."""
+    if _checks.tensor(name, made).shape != x.shape:
+        raise ValueError(
+            f"{name}: expected an output of the shape {_checks.shape(x)} of x; "
+            f"got {_checks.shape(made)}"
+        )
+    return made
 
 
 # Makes a residual connection of a given width: PostNorm, PreNorm, SandwichNorm, or one of them
@@ -150,6 +180,7 @@ class EncoderBlock(nn.Module):
         residual: MakeResidual = PostNorm,
     ) -> None:
         super().__init__()
+        check_sizes(d_model=d_model)
         self.self_attention = self_attention
         self.feed_forward = feed_forward
         self.attention_residual = residual(d_model)
@@ -216,6 +247,7 @@ class DecoderBlock(nn.Module):
         residual: MakeResidual = PostNorm,
     ) -> None:
         super().__init__()
+        check_sizes(d_model=d_model)
         self.self_attention = self_attention
         self.cross_attention = cross_attention
         self.feed_forward = feed_forward
@@ -250,9 +282,12 @@ class DecoderBlock(nn.Module):
 
         Raises:
             ValueError: A shape that doesn't fit.
-            TypeError: Not floating point.
+            TypeError: Not floating point, or a cache that isn't a `BlockCache`.
         """
         check_sequence("x", x, self.d_model)
+        check_sequence("memory", memory, None, "B S M")
+        if cache is not None:
+            check_kind("cache", cache, BlockCache)
         own, of_memory = (None, None) if cache is None else cache
         if positions is None and own is not None:
             # Both attentions stand at the same place, which the self-attention's cache knows.
@@ -307,8 +342,10 @@ class ParallelBlock(nn.Module):
         dropout: float = 0.0,
     ) -> None:
         super().__init__()
+        check_sizes(d_model=d_model)
         self.self_attention = self_attention
         self.feed_forward = feed_forward
+        check_dropout(dropout)
         self.norm = norm(d_model)
         self.dropout = nn.Dropout(dropout)
         self.d_model = d_model
@@ -328,4 +365,7 @@ class ParallelBlock(nn.Module):
         attended = self.self_attention(
             normed, mask=mask, causal=causal, positions=positions, cache=cache
         )
-        return x + self.dropout(attended) + self.dropout(self.feed_forward(normed))  # type: ignore[no-any-return]
+        fed = self.feed_forward(normed)
+        for name, made in (("self_attention", attended), ("feed_forward", fed)):
+            _check_added(x, name, made)
+        return x + self.dropout(attended) + self.dropout(fed)  # type: ignore[no-any-return]

@@ -11,6 +11,9 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
+from attention_guide.functional import _checks
+from attention_guide.layers._check import check_sizes
+
 
 @runtime_checkable
 class Cache(Protocol):
@@ -80,10 +83,13 @@ class KVCache:
         """Append T tokens; return views of all S held.
 
         Raises:
-            ValueError: No room, or another batch, head or width than before.
+            ValueError: No room; another batch, head or width than before; or v has another B, G
+                or T than k.
+            TypeError: Not floating point.
             RuntimeError: The tensors want gradients.
         """
         # Both before either: a refused update leaves the cache as it was.
+        _check_pair("k", k, "B G T K", "v", v, "B G T E")
         self._keys.check("k", k)
         self._values.check("v", v)
         return self._keys.append(k), self._values.append(v)
@@ -96,12 +102,22 @@ class KVCache:
         return torch.arange(self.length, device=device)
 
     def crop(self, length: int) -> None:
-        """Forget all but the first `length` tokens (speculative decoding takes back guesses)."""
+        """Forget all but the first `length` tokens (speculative decoding takes back guesses).
+
+        Raises:
+            ValueError: There aren't so many.
+            TypeError: `length` isn't an int.
+        """
         self._keys.crop(length)
         self._values.crop(length)
 
     def reorder(self, rows: Int[Tensor, " B2"]) -> None:
-        """Make batch row i what row `rows[i]` was (beam search moves its beams)."""
+        """Make batch row i what row `rows[i]` was (beam search moves its beams).
+
+        Raises:
+            ValueError: Not one axis, or (on CPU) a row that isn't there.
+            TypeError: Not integers.
+        """
         self._keys.reorder(rows)
         self._values.reorder(rows)
 
@@ -114,7 +130,8 @@ class SlidingCache:
 
     Args:
         left: Neighbours to the left that a query may see, beside itself.
-        n_sinks: First tokens that are never forgotten ("attention sinks").
+        n_sinks: First tokens that are never forgotten ("attention sinks"), beside those that a
+            layer's own window shows.
 
     Cost:
         2 · B · G · (n_sinks + left) · K numbers, however long the text.
@@ -134,8 +151,7 @@ class SlidingCache:
     """
 
     def __init__(self, left: int, *, n_sinks: int = 0) -> None:
-        if left < 0 or n_sinks < 0:
-            raise ValueError(f"left, n_sinks: expected at least 0; got {left}, {n_sinks}")
+        check_sizes(least=0, left=left, n_sinks=n_sinks)
         self.left = left
         self.n_sinks = n_sinks
         self._length = 0
@@ -159,9 +175,12 @@ class SlidingCache:
         """Append T tokens; return those that any of the T may see; then forget the rest.
 
         Raises:
-            ValueError: Another batch, head or width than before.
+            ValueError: Another batch, head or width than before, or v has another B, G or T
+                than k.
+            TypeError: Not floating point.
             RuntimeError: The tensors want gradients.
         """
+        _check_pair("k", k, "B G T K", "v", v, "B G T E")
         for name, x, held in zip("kv", (k, v), self._kept or (k, v), strict=False):
             _check_no_grad(name, x)
             _check_same(name, x, held)
@@ -228,9 +247,12 @@ class LatentCache:
         """Append T tokens; return views of all S held.
 
         Raises:
-            ValueError: No room, or another batch or width than before.
+            ValueError: No room; another batch or width than before; or rope_key has another B
+                or T than latent.
+            TypeError: Not floating point.
             RuntimeError: The tensors want gradients.
         """
+        _check_pair("latent", latent, "B T R", "rope_key", rope_key, "B T P")
         self._latents.check("latent", latent)
         self._rope_keys.check("rope_key", rope_key)
         return self._latents.append(latent), self._rope_keys.append(rope_key)
@@ -299,8 +321,7 @@ class _Buffer:
     """A tensor `(..., S, K)` that grows along S inside room allocated once."""
 
     def __init__(self, max_len: int) -> None:
-        if max_len < 1:
-            raise ValueError(f"max_len: expected at least 1; got {max_len}")
+        check_sizes(max_len=max_len)
         self.max_len = max_len
         self.length = 0
         self._data: Tensor | None = None
@@ -325,13 +346,34 @@ class _Buffer:
         return self._data[..., : self.length, :]
 
     def crop(self, length: int) -> None:
-        if not 0 <= length <= self.length:
+        if not 0 <= _checks.integer("length", length) <= self.length:
             raise ValueError(f"length: expected 0 to {self.length}; got {length}")
         self.length = length
 
     def reorder(self, rows: Tensor) -> None:
-        if self._data is not None:
+        _checks.rank("rows", _checks.integral("rows", rows), "B2")
+        if self._data is None:
+            return
+        try:
             self._data = self._data.index_select(0, rows)
+        except IndexError as error:
+            raise ValueError(
+                f"rows: expected 0 to {len(self._data) - 1}, the rows of the batch; "
+                f"got {int(rows.min())} to {int(rows.max())}"
+            ) from error
+
+
+def _check_pair(
+    name: str, x: Tensor, letters: str, other_name: str, other: Tensor, other_letters: str
+) -> None:
+    """Demand two tensors that differ in their last axis alone."""
+    _checks.rank(name, _checks.floating(name, x), letters)
+    _checks.floating(other_name, other)
+    if other.shape[:-1] == x.shape[:-1]:
+        return
+    _checks.rank(other_name, other, other_letters)
+    for position, size in enumerate(x.shape[:-1]):
+        _checks.axis(other_name, other, position, size, other_letters, f"as in {name}")
 
 
 def _check_no_grad(name: str, x: Tensor) -> None:

@@ -2,10 +2,12 @@
 
 import math
 
+import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from attention_guide.layers._check import check_ids
+from attention_guide.functional import _checks
+from attention_guide.layers._check import check_ids, check_sizes
 
 
 class TokenEmbedding(nn.Embedding):
@@ -27,14 +29,29 @@ class TokenEmbedding(nn.Embedding):
     """
 
     def __init__(self, vocab_size: int, d_model: int, *, scale: float | None = None) -> None:
+        check_sizes(vocab_size=vocab_size, d_model=d_model)
         super().__init__(vocab_size, d_model)
-        self.scale = math.sqrt(d_model) if scale is None else scale
+        self.scale = math.sqrt(d_model) if scale is None else _checks.number("scale", scale)
 
     def reset_parameters(self) -> None:
         """Draw the rows from N(0, 1/D)."""
         nn.init.normal_(self.weight, std=self.embedding_dim**-0.5)
 
     def forward(self, ids: Int[Tensor, "B T"]) -> Float[Tensor, "B T D"]:
-        """Rows of `ids`, `(B, T)` → `(B, T, D)`."""
+        """Rows of `ids`, `(B, T)` → `(B, T, D)`.
+
+        Raises:
+            ValueError: A shape that doesn't fit, or (on CPU) an id outside the vocabulary.
+            TypeError: Neither int64 nor int32.
+        """
         check_ids("ids", ids)
-        return super().forward(ids) * self.scale
+        if ids.dtype not in (torch.int64, torch.int32):
+            raise TypeError(f"ids: expected torch.int64 or torch.int32; got {ids.dtype}")
+        try:
+            return super().forward(ids) * self.scale
+        except IndexError as error:
+            size = self.num_embeddings
+            raise ValueError(
+                f"ids: expected 0 to {size - 1} (vocab_size = {size}); "
+                f"got {int(ids.min())} to {int(ids.max())}"
+            ) from error

@@ -7,7 +7,7 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from attention_guide.layers._check import check_width
+from attention_guide.layers._check import check_dropout, check_sizes, check_width
 
 Activation: TypeAlias = Callable[[Tensor], Tensor]
 
@@ -51,6 +51,8 @@ class FeedForward(nn.Module):
         bias: bool = True,
     ) -> None:
         super().__init__()
+        check_sizes(d_model=d_model, d_ff=d_ff)
+        check_dropout(dropout)
         self.up_proj = nn.Linear(d_model, d_ff, bias=bias)
         self.down_proj = nn.Linear(d_ff, d_model, bias=bias)
         self.activation = activation
@@ -58,7 +60,7 @@ class FeedForward(nn.Module):
 
     def forward(self, x: Float[Tensor, "*batch D"]) -> Float[Tensor, "*batch D"]:
         """Apply the network at each position of `x`, `(..., D)`."""
-        check_width("x", x, self.up_proj.in_features)
+        check_width("x", x, self.up_proj.in_features, self.up_proj.weight)
         hidden = self.dropout(self.activation(self.up_proj(x)))
         return self.down_proj(hidden)  # type: ignore[no-any-return]
 
@@ -97,6 +99,8 @@ class GatedFeedForward(nn.Module):
         bias: bool = False,
     ) -> None:
         super().__init__()
+        check_sizes(d_model=d_model, d_ff=d_ff)
+        check_dropout(dropout)
         self.gate_proj = nn.Linear(d_model, d_ff, bias=bias)
         self.up_proj = nn.Linear(d_model, d_ff, bias=bias)
         self.down_proj = nn.Linear(d_ff, d_model, bias=bias)
@@ -105,6 +109,6 @@ class GatedFeedForward(nn.Module):
 
     def forward(self, x: Float[Tensor, "*batch D"]) -> Float[Tensor, "*batch D"]:
         """Apply the network at each position of `x`, `(..., D)`."""
-        check_width("x", x, self.up_proj.in_features)
+        check_width("x", x, self.up_proj.in_features, self.up_proj.weight)
         hidden = self.activation(self.gate_proj(x)) * self.up_proj(x)
         return self.down_proj(self.dropout(hidden))  # type: ignore[no-any-return]

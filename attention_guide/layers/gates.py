@@ -4,6 +4,8 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from attention_guide.functional import _checks
+from attention_guide.layers._check import check_sequence, check_sizes
 from attention_guide.layers.heads import split_heads
 
 
@@ -30,12 +32,15 @@ class DecayGate(nn.Module):
         self, d_model: int, n_heads: int, width: int = 1, *, temperature: float = 16.0
     ) -> None:
         super().__init__()
+        check_sizes(d_model=d_model, n_heads=n_heads, width=width)
+        _checks.number("temperature", temperature, above=0)
         self.proj = nn.Linear(d_model, n_heads * width)
         self.n_heads = n_heads
         self.temperature = temperature
 
     def forward(self, x: Float[Tensor, "B T D"]) -> Float[Tensor, "B H T W"]:
         """Log-gates of `x`, `(B, T, D)` → `(B, H, T, width)`."""
+        check_sequence("x", x, self.proj.in_features, weight=self.proj.weight)
         return split_heads(F.logsigmoid(self.proj(x)) / self.temperature, self.n_heads)
 
 
@@ -58,11 +63,13 @@ class BetaGate(nn.Module):
 
     def __init__(self, d_model: int, n_heads: int) -> None:
         super().__init__()
+        check_sizes(d_model=d_model, n_heads=n_heads)
         self.proj = nn.Linear(d_model, n_heads, bias=False)
         self.n_heads = n_heads
 
     def forward(self, x: Float[Tensor, "B T D"]) -> Float[Tensor, "B H T 1"]:
         """Strengths of `x`, `(B, T, D)` → `(B, H, T, 1)`."""
+        check_sequence("x", x, self.proj.in_features, weight=self.proj.weight)
         return split_heads(self.proj(x).sigmoid(), self.n_heads)
 
 
@@ -75,9 +82,14 @@ def unit_length(x: Float[Tensor, "*B K"]) -> Float[Tensor, "*B K"]:
     Returns:
         The same directions, of length 1.
 
+    Raises:
+        ValueError: No axis.
+        TypeError: Not floating point.
+
     Examples:
         >>> import torch
         >>> unit_length(torch.tensor([3.0, 4.0]))
         tensor([0.6000, 0.8000])
     """
+    _checks.trailing("x", _checks.floating("x", x), "K")
     return F.normalize(x, dim=-1)

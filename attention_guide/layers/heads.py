@@ -47,12 +47,19 @@ class WeightRecorder(Protocol):
 def split_heads(x: Float[Tensor, "B T HK"], n_heads: int) -> Float[Tensor, "B H T K"]:
     """Give each head its slice of the width, `(B, T, H · K)` → `(B, H, T, K)`.
 
+    Raises:
+        ValueError: The width isn't a multiple of H.
+
     Examples:
         >>> import torch
         >>> split_heads(torch.ones(2, 5, 12), 3).shape
         torch.Size([2, 3, 5, 4])
     """
-    return x.reshape(*x.shape[:2], n_heads, -1).transpose(1, 2)
+    batch, length, width = x.shape
+    if width % n_heads:
+        raise ValueError(f"x: expected (B, T, H · K) with H = {n_heads}; got {tuple(x.shape)}")
+    # Told, not left to -1, which says nothing where there are no tokens.
+    return x.reshape(batch, length, n_heads, width // n_heads).transpose(1, 2)
 
 
 def merge_heads(x: Float[Tensor, "B H T K"]) -> Float[Tensor, "B T HK"]:

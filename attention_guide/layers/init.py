@@ -4,6 +4,9 @@ import math
 
 from torch import nn
 
+from attention_guide.functional import _checks
+from attention_guide.layers._check import check_sizes
+
 # The projections that write into the residual stream, by the names used throughout the package.
 RESIDUAL_WRITERS = ("out_proj", "down_proj")
 
@@ -50,7 +53,8 @@ def depth_scaled_init(model: nn.Module, n_layers: int, *, std: float = 0.02) -> 
         std: Standard deviation $\sigma$ of the other weights.
 
     Raises:
-        ValueError: `n_layers` is below 1.
+        ValueError: `n_layers` is below 1, or `std` below 0.
+        TypeError: `n_layers` isn't an int, or `std` not a number.
 
     Source:
         Radford et al., "Language Models are Unsupervised Multitask Learners", 2019:
@@ -66,8 +70,8 @@ def depth_scaled_init(model: nn.Module, n_layers: int, *, std: float = 0.02) -> 
         >>> round(ratio.item(), 1)
         4.0
     """
-    if n_layers < 1:
-        raise ValueError(f"n_layers: expected at least 1; got {n_layers}")
+    check_sizes(n_layers=n_layers)
+    _checks.number("std", std, least=0)
     for name, module in model.named_modules():
         if isinstance(module, nn.Linear):
             writes = name.rpartition(".")[-1] in RESIDUAL_WRITERS

@@ -8,7 +8,14 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
 from attention_guide.functional import Kernel, rope
-from attention_guide.layers._check import check_sequence
+from attention_guide.layers._check import (
+    check_kind,
+    check_positions,
+    check_scoring,
+    check_sequence,
+    check_sizes,
+    head_width,
+)
 from attention_guide.layers.attention import Rotary
 from attention_guide.layers.cache import LatentCache
 from attention_guide.layers.heads import (
@@ -51,7 +58,9 @@ class LatentAttention(nn.Module):
         kernel: Which of `attention`'s kernels; `None` lets it choose.
 
     Raises:
-        ValueError: D isn't a multiple of H while `d_head` is `None`.
+        ValueError: D isn't a multiple of H while `d_head` is `None`; or an argument is out of its
+            bounds.
+        TypeError: An argument of the wrong type.
 
     Cost:
         The cache holds R + P numbers a token, against 2 · H · K of multi-head attention. Scores
@@ -91,10 +100,12 @@ class LatentAttention(nn.Module):
         kernel: Kernel | None = None,
     ) -> None:
         super().__init__()
-        if d_head is None and d_model % n_heads:
-            raise ValueError(f"n_heads: expected a divisor of d_model = {d_model}; got {n_heads}")
+        check_sizes(
+            d_latent=d_latent, d_rope=d_rope, d_value=d_value, d_query_latent=d_query_latent
+        )
+        check_scoring(dropout, kernel, scale)
         self.n_heads, self.d_rope, self.d_latent = n_heads, d_rope, d_latent
-        self.d_head = d_model // n_heads if d_head is None else d_head
+        self.d_head = head_width(d_model, n_heads, d_head)
         self.d_value = self.d_head if d_value is None else d_value
         self.q_down_proj: nn.Module = nn.Identity()
         self.q_norm: nn.Module = nn.Identity()
@@ -139,9 +150,9 @@ class LatentAttention(nn.Module):
 
         Raises:
             ValueError: A shape that doesn't fit.
-            TypeError: Not floating point.
+            TypeError: A dtype that doesn't fit, or a cache of the wrong kind.
         """
-        check_sequence("x", x, self.kv_down_proj.in_features)
+        self._check(x, positions, cache)
         start = 0 if cache is None else cache.length
         if positions is None:
             positions = torch.arange(start, start + x.shape[1], device=x.device)
@@ -163,6 +174,14 @@ class LatentAttention(nn.Module):
         absorb = cache is not None if absorb is None else absorb
         attend = self._absorbed if absorb else self._expanded
         return self.out_proj(merge_heads(attend(content, turned, latent, rope_key, options)))  # type: ignore[no-any-return]
+
+    def _check(self, x: Tensor, positions: Tensor | None, cache: LatentCache | None) -> None:
+        weight = self.kv_down_proj.weight
+        check_sequence("x", x, self.kv_down_proj.in_features, weight=weight)
+        if positions is not None:
+            check_positions(positions, x.shape[0], x.shape[1])
+        if cache is not None:
+            check_kind("cache", cache, LatentCache)
 
     def _expanded(
         self, content: Tensor, turned: Tensor, latent: Tensor, rope_key: Tensor, options: Any

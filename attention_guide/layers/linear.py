@@ -1,6 +1,7 @@
 """Linear-attention layers: a matrix of memory instead of a cache that grows."""
 
 from collections.abc import Callable
+from typing import get_args
 
 import torch
 from jaxtyping import Bool, Float, Int
@@ -8,7 +9,14 @@ from torch import Tensor, nn
 
 from attention_guide.functional import elu_feature, kernel_attention, linear_attention
 from attention_guide.functional.linear import LinearForm
-from attention_guide.layers._check import check_sequence
+from attention_guide.layers._check import (
+    check_choice,
+    check_kind,
+    check_padding,
+    check_sequence,
+    check_sizes,
+    head_width,
+)
 from attention_guide.layers.heads import merge_heads, split_heads
 from attention_guide.layers.norm import RMSNorm
 
@@ -58,7 +66,9 @@ class LinearAttention(nn.Module):
         chunk: Length of a chunk of the chunked form.
 
     Raises:
-        ValueError: D isn't a multiple of H while `d_head` is `None`.
+        ValueError: D isn't a multiple of H while `d_head` is `None`; an unknown form, or a size
+            below 1.
+        TypeError: A size that isn't an int.
 
     Cost:
         B · T · H · K² · 4 flops beside the projections; the cache is B · H · K² numbers.
@@ -92,8 +102,10 @@ class LinearAttention(nn.Module):
         chunk: int = 64,
     ) -> None:
         super().__init__()
+        check_choice("form", form, get_args(LinearForm))
+        check_sizes(chunk=chunk)
         self.n_heads = n_heads
-        self.d_head = _head_width(d_model, n_heads, d_head)
+        self.d_head = head_width(d_model, n_heads, d_head)
         width = n_heads * self.d_head
         self.q_proj = nn.Linear(d_model, width, bias=bias)
         self.k_proj = nn.Linear(d_model, width, bias=bias)
@@ -130,10 +142,9 @@ class LinearAttention(nn.Module):
 
         Raises:
             ValueError: A shape that doesn't fit, or something that linear attention can't do.
-            TypeError: Not floating point.
+            TypeError: A dtype that doesn't fit, or a cache of the wrong kind.
         """
-        check_sequence("x", x, self.q_proj.in_features)
-        _check_linear(x, mask, positions)
+        _check_linear(self, x, mask, positions, cache)
         if not causal:
             raise ValueError("causal: LinearAttention is causal by nature; got causal=False")
         q, k, v = _project(self, x)
@@ -176,7 +187,9 @@ class KernelAttention(nn.Module):
         chunk: Length of a chunk of the chunked form.
 
     Raises:
-        ValueError: D isn't a multiple of H while `d_head` is `None`.
+        ValueError: D isn't a multiple of H while `d_head` is `None`; an unknown form, or a size
+            below 1.
+        TypeError: A size that isn't an int.
 
     Cost:
         4 · B · H · T · K² flops beside the projections.
@@ -201,8 +214,10 @@ class KernelAttention(nn.Module):
         chunk: int = 64,
     ) -> None:
         super().__init__()
+        check_choice("form", form, get_args(LinearForm))
+        check_sizes(chunk=chunk)
         self.n_heads = n_heads
-        self.d_head = _head_width(d_model, n_heads, d_head)
+        self.d_head = head_width(d_model, n_heads, d_head)
         width = n_heads * self.d_head
         self.q_proj = nn.Linear(d_model, width, bias=bias)
         self.k_proj = nn.Linear(d_model, width, bias=bias)
@@ -235,10 +250,9 @@ class KernelAttention(nn.Module):
 
         Raises:
             ValueError: A shape that doesn't fit, or something that kernel attention can't do.
-            TypeError: Not floating point.
+            TypeError: A dtype that doesn't fit, or a cache of the wrong kind.
         """
-        check_sequence("x", x, self.q_proj.in_features)
-        _check_linear(x, mask, positions)
+        _check_linear(self, x, mask, positions, cache)
         q, k, v = _project(self, x)
         if mask is not None:
             # elu(-inf) + 1 = 0: the feature of a key that isn't there.
@@ -255,7 +269,13 @@ class KernelAttention(nn.Module):
         """As `kernel_attention`, from kept sums: of values, and of ones for the divisor."""
         summed = torch.cat([v, torch.ones_like(v[..., :1])], dim=-1)
         out, state = linear_attention(
-            elu_feature(q), elu_feature(k), summed, state=cache.state, scale=1.0, form=self.form
+            elu_feature(q),
+            elu_feature(k),
+            summed,
+            state=cache.state,
+            scale=1.0,
+            form=self.form,
+            chunk=self.chunk,
         )
         cache.update(state, q.shape[2])
         weight = out[..., -1:]
@@ -271,17 +291,17 @@ def _project(layer: LinearAttention | KernelAttention, x: Tensor) -> tuple[Tenso
     )
 
 
-def _head_width(d_model: int, n_heads: int, d_head: int | None) -> int:
-    if d_head is None and d_model % n_heads:
-        raise ValueError(f"n_heads: expected a divisor of d_model = {d_model}; got {n_heads}")
-    return d_model // n_heads if d_head is None else d_head
-
-
-def _check_linear(x: Tensor, mask: Tensor | None, positions: Tensor | None) -> None:
+def _check_linear(
+    layer: LinearAttention | KernelAttention,
+    x: Tensor,
+    mask: Tensor | None,
+    positions: Tensor | None,
+    cache: LinearCache | None,
+) -> None:
+    check_sequence("x", x, layer.q_proj.in_features, weight=layer.q_proj.weight)
     if positions is not None:
         raise ValueError("positions: linear attention takes none; expected None")
-    if mask is not None and tuple(mask.shape) != (x.shape[0], 1, 1, x.shape[1]):
-        raise ValueError(
-            f"mask: expected (B, 1, 1, T) = {(x.shape[0], 1, 1, x.shape[1])}, which hides keys "
-            f"from all queries alike; got {tuple(mask.shape)}"
-        )
+    if mask is not None:
+        check_padding(mask, x.shape[0], x.shape[1])
+    if cache is not None:
+        check_kind("cache", cache, LinearCache)

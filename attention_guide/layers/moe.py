@@ -8,7 +8,7 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from attention_guide.functional import _checks
-from attention_guide.layers._check import check_width
+from attention_guide.layers._check import check_below, check_sequence, check_sizes, check_width
 
 
 class Routing(NamedTuple):
@@ -78,8 +78,9 @@ class MixtureOfExperts(nn.Module):
         renormalise: bool = True,
     ) -> None:
         super().__init__()
+        check_sizes(d_model=d_model, n_active=n_active)
         self.experts = nn.ModuleList(experts)
-        if not 1 <= n_active <= len(self.experts):
+        if n_active > len(self.experts):
             raise ValueError(f"n_active: expected 1 to {len(self.experts)}; got {n_active}")
         self.router = nn.Linear(d_model, len(self.experts), bias=False)
         self.n_active = n_active
@@ -89,7 +90,7 @@ class MixtureOfExperts(nn.Module):
 
     def forward(self, x: Float[Tensor, "*batch D"]) -> Float[Tensor, "*batch D"]:
         """Send each token of `x`, `(..., D)`, through its experts."""
-        check_width("x", x, self.router.in_features)
+        check_width("x", x, self.router.in_features, self.router.weight)
         tokens = x.reshape(-1, x.shape[-1])
         self.routing = routing = self.route(tokens)
         out = torch.zeros_like(tokens) if self.shared is None else self.shared(tokens)
@@ -102,6 +103,7 @@ class MixtureOfExperts(nn.Module):
 
     def route(self, tokens: Float[Tensor, "N D"]) -> Routing:
         """Choose experts for each token, `(N, D)`."""
+        check_sequence("tokens", tokens, self.router.in_features, "N D", self.router.weight)
         # At least in float32: the order of near-equal probabilities decides who computes.
         logits = self.router(tokens)
         probabilities = logits.to(torch.promote_types(logits.dtype, torch.float32)).softmax(dim=-1)
@@ -124,11 +126,12 @@ def load_balancing_loss(
         chosen: The experts of each token, `(N, A)`.
 
     Returns:
-        A scalar, to be added to the loss with a small factor (0.01 in the paper).
+        A scalar, to be added to the loss with a small factor (0.01 in the paper); 0 where there
+        are no tokens.
 
     Raises:
         TypeError: `probabilities` isn't floating point, or `chosen` not integer.
-        ValueError: A shape is wrong.
+        ValueError: A shape is wrong, or (on CPU) an expert isn't one of the X.
 
     Source:
         Fedus, Zoph and Shazeer, "Switch Transformers", 2021, arXiv:2101.03961; the
@@ -142,10 +145,11 @@ def load_balancing_loss(
     _checks.rank("probabilities", _checks.floating("probabilities", probabilities), "N X")
     _checks.rank("chosen", _checks.integral("chosen", chosen), "N A")
     _checks.axis("chosen", chosen, 0, probabilities.shape[0], "N A", "as in probabilities")
-    n_experts = probabilities.shape[1]
+    n_tokens, n_experts = probabilities.shape
+    check_below("chosen", chosen, n_experts, "X")
     counts = torch.bincount(chosen.flatten(), minlength=n_experts).to(probabilities.dtype)
     share = counts / max(chosen.numel(), 1)
-    return n_experts * (share * probabilities.mean(dim=0)).sum()
+    return n_experts * (share * probabilities.sum(dim=0)).sum() / max(n_tokens, 1)
 
 
 def balance_loss(model: nn.Module) -> Float[Tensor, ""]:

@@ -5,6 +5,9 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from attention_guide.functional import _checks
+from attention_guide.layers._check import check_sizes, check_width
+
 
 def layer_norm(
     x: Float[Tensor, "*batch D"],
@@ -27,7 +30,8 @@ def layer_norm(
         `(..., D)`, of x's dtype.
 
     Raises:
-        ValueError: `weight` or `bias` isn't as wide as `x`.
+        ValueError: `weight` or `bias` isn't as wide as `x`, or eps is below 0.
+        TypeError: Not floating point, or of two dtypes.
 
     Source:
         Ba, Kiros and Hinton, "Layer Normalization", arXiv:1607.06450.
@@ -38,7 +42,7 @@ def layer_norm(
         >>> layer_norm(torch.tensor([[1.0, 3.0]]), eps=0.0)
         tensor([[-1.,  1.]])
     """
-    _check_width(x, weight=weight, bias=bias)
+    _check_normed(x, eps, weight=weight, bias=bias)
     mean = x.mean(dim=-1, keepdim=True)
     variance = (x - mean).square().mean(dim=-1, keepdim=True)
     return _affine((x - mean) * torch.rsqrt(variance + eps), weight, bias)
@@ -63,7 +67,8 @@ def rms_norm(
         `(..., D)`, of x's dtype.
 
     Raises:
-        ValueError: `weight` isn't as wide as `x`.
+        ValueError: `weight` isn't as wide as `x`, or eps is below 0.
+        TypeError: Not floating point, or of two dtypes.
 
     Source:
         Zhang and Sennrich, "Root Mean Square Layer Normalization", 2019,
@@ -74,7 +79,7 @@ def rms_norm(
         >>> rms_norm(torch.tensor([[3.0, -3.0]]), eps=0.0)
         tensor([[ 1., -1.]])
     """
-    _check_width(x, weight=weight)
+    _check_normed(x, eps, weight=weight)
     return _affine(x * torch.rsqrt(x.square().mean(dim=-1, keepdim=True) + eps), weight, None)
 
 
@@ -98,13 +103,14 @@ class LayerNorm(nn.Module):
 
     def __init__(self, d_model: int, *, eps: float = 1e-5, bias: bool = True) -> None:
         super().__init__()
-        self.eps = eps
+        check_sizes(d_model=d_model)
+        self.eps = _checks.number("eps", eps, least=0)
         self.weight = nn.Parameter(torch.ones(d_model))
         self.bias = nn.Parameter(torch.zeros(d_model)) if bias else None
 
     def forward(self, x: Float[Tensor, "*batch D"]) -> Float[Tensor, "*batch D"]:
         """Normalise `x`, `(..., D)`."""
-        _check_width(x, weight=self.weight)
+        check_width("x", x, self.weight.shape[0], self.weight)
         # Under autocast the kernel answers in float32, whatever came.
         return F.layer_norm(x, self.weight.shape, self.weight, self.bias, self.eps).to(x.dtype)
 
@@ -132,12 +138,13 @@ class RMSNorm(nn.Module):
 
     def __init__(self, d_model: int, *, eps: float = 1e-6) -> None:
         super().__init__()
-        self.eps = eps
+        check_sizes(d_model=d_model)
+        self.eps = _checks.number("eps", eps, least=0)
         self.weight = nn.Parameter(torch.ones(d_model))
 
     def forward(self, x: Float[Tensor, "*batch D"]) -> Float[Tensor, "*batch D"]:
         """Normalise `x`, `(..., D)`."""
-        _check_width(x, weight=self.weight)
+        check_width("x", x, self.weight.shape[0], self.weight)
         # Under autocast x may be narrower than the weight, which the fused kernel refuses.
         wide = x.to(self.weight.dtype)
         return F.rms_norm(wide, self.weight.shape, self.weight, self.eps).to(x.dtype)
@@ -153,10 +160,11 @@ def _affine(x: Tensor, weight: Tensor | None, bias: Tensor | None) -> Tensor:
     return x if bias is None else x + bias
 
 
-def _check_width(x: Tensor, **parameters: Tensor | None) -> None:
+def _check_normed(x: Tensor, eps: float, **parameters: Tensor | None) -> None:
+    _checks.trailing("x", _checks.floating("x", x), "D")
+    _checks.number("eps", eps, least=0)
     for name, parameter in parameters.items():
-        if parameter is not None and parameter.shape != x.shape[-1:]:
-            raise ValueError(
-                f"x: expected (..., D) with D = {parameter.numel()} as {name} has it; "
-                f"got {tuple(x.shape)}"
-            )
+        if parameter is not None:
+            _checks.rank(name, _checks.floating(name, parameter), "D")
+            _checks.axis(name, parameter, 0, x.shape[-1], "D", "as in x")
+            _checks.like(name, parameter, "x", x)

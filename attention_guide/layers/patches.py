@@ -6,6 +6,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from attention_guide.functional import _checks
+from attention_guide.layers._check import check_dtype, check_sizes
 
 
 class PatchEmbedding(nn.Module):
@@ -45,6 +46,9 @@ class PatchEmbedding(nn.Module):
         bias: bool = True,
     ) -> None:
         super().__init__()
+        check_sizes(d_model=d_model, patch_size=patch_size, n_channels=n_channels)
+        if stride is not None:
+            _check_extents("stride", stride)
         self.patch_size = patch_size
         self.stride = (patch_size, patch_size) if stride is None else stride
         self.proj = nn.Conv2d(n_channels, d_model, patch_size, self.stride, bias=bias)
@@ -79,6 +83,7 @@ class PatchEmbedding(nn.Module):
                 f"image: expected (B, C, height, width) with C = {channels}; "
                 f"got {_checks.shape(image)}"
             )
+        check_dtype("image", image, self.proj.weight)
         self.grid(*image.shape[2:])
         return self.proj(image).flatten(2).transpose(1, 2)  # type: ignore[no-any-return]
 
@@ -111,6 +116,9 @@ class GridPositions(nn.Module):
 
     def __init__(self, d_model: int, grid: tuple[int, int], *, n_first: int = 0) -> None:
         super().__init__()
+        check_sizes(d_model=d_model)
+        check_sizes(least=0, n_first=n_first)
+        _check_extents("grid", grid)
         self.grid = grid
         self.n_first = n_first
         self.weight = nn.Parameter(torch.empty(n_first + grid[0] * grid[1], d_model))
@@ -121,13 +129,15 @@ class GridPositions(nn.Module):
     ) -> Float[Tensor, "B T D"]:
         """Add to `x`, `(B, T, D)`: the first tokens, then the cells of `grid`."""
         grid = self.grid if grid is None else grid
-        table = self.weight if grid == self.grid else self._resized(grid)
-        if x.ndim != 3 or x.shape[1:] != table.shape:
+        width = self.weight.shape[1]
+        _checks.floating("x", x)
+        if x.ndim != 3 or x.shape[1:] != (self.n_first + grid[0] * grid[1], width):
             raise ValueError(
                 f"x: expected (B, T, D) with T = {self.n_first} + {grid[0]} · {grid[1]}, "
-                f"D = {table.shape[1]}; got {_checks.shape(x)}"
+                f"D = {width}; got {_checks.shape(x)}"
             )
-        return x + table
+        check_dtype("x", x, self.weight)
+        return x + (self.weight if grid == self.grid else self._resized(grid))
 
     def _resized(self, grid: tuple[int, int]) -> Tensor:
         first, cells = self.weight[: self.n_first], self.weight[self.n_first :]
@@ -182,6 +192,8 @@ class PatchTokens(nn.Module):
         bias: bool = True,
     ) -> None:
         super().__init__()
+        _check_extents("image_size", image_size)
+        check_sizes(least=0, n_class_tokens=n_class_tokens, n_registers=n_registers)
         self.patches = PatchEmbedding(d_model, patch_size, n_channels, stride=stride, bias=bias)
         grid = self.patches.grid(*image_size)
         self.positions = GridPositions(d_model, grid, n_first=n_class_tokens)
@@ -210,6 +222,12 @@ class PatchTokens(nn.Module):
             return x  # type: ignore[no-any-return]
         registers = self.registers.expand(batch, -1, -1)
         return torch.cat([x[:, :n_first], registers, x[:, n_first:]], dim=1)
+
+
+def _check_extents(name: str, pair: tuple[int, int]) -> None:
+    if not isinstance(pair, tuple | list) or len(pair) != 2:
+        raise TypeError(f"{name}: expected a pair (down, across); got {pair!r}")
+    check_sizes(**{f"{name}[{i}]": size for i, size in enumerate(pair)})
 
 
 def _learned(n: int, d_model: int) -> nn.Parameter | None:

@@ -1,20 +1,23 @@
 """Positions as modules: added to embeddings, turned into queries and keys, added to scores."""
 
 from collections.abc import Callable
+from typing import get_args
 
 import torch
+import torch.nn.functional as F
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from attention_guide.functional import (
     Pairing,
+    _checks,
     alibi_slopes,
     apply_rope,
     rope_tables,
     sinusoidal,
     t5_buckets,
 )
-from attention_guide.layers._check import check_sequence
+from attention_guide.layers._check import check_below, check_choice, check_sequence, check_sizes
 
 
 class SinusoidalPositions(nn.Module):
@@ -38,6 +41,7 @@ class SinusoidalPositions(nn.Module):
 
     def __init__(self, d_model: int, *, max_len: int = 1024) -> None:
         super().__init__()
+        check_sizes(d_model=d_model, max_len=max_len)
         self.register_buffer("table", sinusoidal(max_len, d_model), persistent=False)
 
     def forward(self, x: Float[Tensor, "B T D"], offset: int = 0) -> Float[Tensor, "B T D"]:
@@ -72,6 +76,7 @@ class LearnedPositions(nn.Module):
 
     def __init__(self, d_model: int, *, max_len: int = 1024) -> None:
         super().__init__()
+        check_sizes(d_model=d_model, max_len=max_len)
         self.weight = nn.Parameter(torch.empty(max_len, d_model))
         nn.init.normal_(self.weight, std=0.02)
 
@@ -117,6 +122,10 @@ class RotaryPositions(nn.Module):
         pairing: Pairing = "half",
     ) -> None:
         super().__init__()
+        check_sizes(max_len=max_len)
+        check_choice("pairing", pairing, get_args(Pairing))
+        _checks.number("factor", factor, above=0)
+        _checks.rank("frequencies", _checks.floating("frequencies", frequencies), "F")
         self.max_len = max_len
         self.factor = factor
         self.pairing: Pairing = pairing
@@ -130,9 +139,12 @@ class RotaryPositions(nn.Module):
         self, x: Float[Tensor, "B H T K"], positions: Int[Tensor, "*B T"]
     ) -> Float[Tensor, "B H T K"]:
         """Turn `x`, `(B, H, T, K)`, by its positions, `(T,)` or `(B, T)`."""
-        if positions.device.type == "cpu" and not torch.compiler.is_compiling():
-            _check_below(positions, self.max_len)
-        cos, sin = self.cos[positions].to(x.dtype), self.sin[positions].to(x.dtype)
+        rows = _checks.integral("positions", positions).long()
+        try:  # an index would take -1 for the last row
+            cos, sin = (F.embedding(rows, table).to(x.dtype) for table in (self.cos, self.sin))
+        except IndexError:
+            check_below("positions", rows, self.max_len, "max_len")
+            raise
         return apply_rope(x, cos, sin, pairing=self.pairing)
 
     def _tables(self, dtype: torch.dtype, device: torch.device) -> tuple[Tensor, Tensor]:
@@ -166,12 +178,14 @@ class AlibiBias(nn.Module):
 
     def __init__(self, n_heads: int) -> None:
         super().__init__()
+        check_sizes(n_heads=n_heads)
         self.register_buffer("slopes", alibi_slopes(n_heads), persistent=False)
 
     def forward(
         self, queries: Int[Tensor, " T"], keys: Int[Tensor, " S"]
     ) -> Float[Tensor, "H T S"]:
         """The bias between query positions `(T,)` and key positions `(S,)`."""
+        _check_places(queries, keys)
         distance = (queries[:, None] - keys).abs().to(self.slopes.dtype)
         return -self.slopes[:, None, None] * distance
 
@@ -201,6 +215,7 @@ class RelativeBias(nn.Module):
         self, n_heads: int, *, n_buckets: int = 32, max_distance: int = 128, causal: bool = False
     ) -> None:
         super().__init__()
+        check_sizes(n_heads=n_heads, n_buckets=n_buckets, max_distance=max_distance)
         self.weight = nn.Parameter(torch.empty(n_buckets, n_heads))
         nn.init.normal_(self.weight, std=0.02)
         self.max_distance = max_distance
@@ -210,6 +225,7 @@ class RelativeBias(nn.Module):
         self, queries: Int[Tensor, " T"], keys: Int[Tensor, " S"]
     ) -> Float[Tensor, "H T S"]:
         """The bias between query positions `(T,)` and key positions `(S,)`."""
+        _check_places(queries, keys)
         buckets = t5_buckets(
             keys - queries[:, None],
             n_buckets=self.weight.shape[0],
@@ -220,7 +236,7 @@ class RelativeBias(nn.Module):
 
 
 def _rows(table: Tensor, x: Tensor, offset: int) -> Tensor:
-    end = offset + x.shape[1]
+    end = _checks.integer("offset", offset) + x.shape[1]
     if offset < 0 or end > table.shape[0]:
         raise ValueError(
             f"x: expected (B, T, D) with offset + T at most max_len = {table.shape[0]}; "
@@ -229,9 +245,6 @@ def _rows(table: Tensor, x: Tensor, offset: int) -> Tensor:
     return table[offset:end].to(x.dtype)
 
 
-def _check_below(positions: Tensor, max_len: int) -> None:
-    if positions.numel() and not 0 <= int(positions.min()) <= int(positions.max()) < max_len:
-        raise ValueError(
-            f"positions: expected 0 to {max_len - 1} (max_len = {max_len}); "
-            f"got {int(positions.min())} to {int(positions.max())}"
-        )
+def _check_places(queries: Tensor, keys: Tensor) -> None:
+    _checks.rank("queries", _checks.integral("queries", queries), "T")
+    _checks.rank("keys", _checks.integral("keys", keys), "S")

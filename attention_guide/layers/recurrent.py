@@ -8,8 +8,8 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
-from attention_guide.functional import masked_softmax
-from attention_guide.layers._check import check_sequence, check_width
+from attention_guide.functional import _checks, masked_softmax
+from attention_guide.layers._check import check_choice, check_sequence, check_sizes
 from attention_guide.layers.heads import WeightRecorder
 
 LUONG_SCORES: Final = ("dot", "general", "concat")
@@ -38,6 +38,7 @@ class AdditiveAttention(nn.Module):
 
     def __init__(self, d_query: int, d_memory: int, d_attention: int) -> None:
         super().__init__()
+        check_sizes(d_query=d_query, d_memory=d_memory, d_attention=d_attention)
         self.q_proj = nn.Linear(d_query, d_attention, bias=False)
         self.k_proj = nn.Linear(d_memory, d_attention)
         self.score = nn.Parameter(torch.empty(d_attention))
@@ -45,6 +46,8 @@ class AdditiveAttention(nn.Module):
 
     def keys(self, memory: Float[Tensor, "B S M"]) -> Float[Tensor, "B S A"]:
         """`U h_j`: what the memory is compared by, computed once a sentence."""
+        weight = self.k_proj.weight
+        check_sequence("memory", memory, self.k_proj.in_features, "B S M", weight)
         keys: Tensor = self.k_proj(memory)
         return keys
 
@@ -63,7 +66,13 @@ class AdditiveAttention(nn.Module):
 
         Returns:
             The weights `(B, S)`; a row that may attend nowhere is all zeros.
+
+        Raises:
+            ValueError: A shape that doesn't fit.
+            TypeError: A dtype that doesn't fit.
         """
+        check_sequence("query", query, self.q_proj.in_features, "B Q", self.q_proj.weight)
+        _check_keys(query, keys, self.score.shape[0], mask)
         scores = torch.tanh(self.q_proj(query).unsqueeze(1) + keys) @ self.score
         return masked_softmax(scores.unsqueeze(1), _row(mask)).squeeze(1)
 
@@ -92,12 +101,13 @@ class LuongAttention(nn.Module):
 
     def __init__(self, d_query: int, d_memory: int, score: str = "general") -> None:
         super().__init__()
-        if score not in LUONG_SCORES:
-            raise ValueError(f"score: expected one of {', '.join(LUONG_SCORES)}, got {score!r}")
+        check_sizes(d_query=d_query, d_memory=d_memory)
+        check_choice("score", score, LUONG_SCORES)
         if score == "dot" and d_query != d_memory:
             raise ValueError(
                 f"score: 'dot' needs queries as wide as the memory, got {d_query} and {d_memory}"
             )
+        self.d_query, self.d_memory = d_query, d_memory
         self.score = score
         if score != "dot":
             self.k_proj = nn.Linear(d_memory, d_query, bias=False)
@@ -108,6 +118,8 @@ class LuongAttention(nn.Module):
 
     def keys(self, memory: Float[Tensor, "B S M"]) -> Float[Tensor, "B S A"]:
         """What the memory is compared by, computed once a sentence."""
+        weight = None if self.score == "dot" else self.k_proj.weight
+        check_sequence("memory", memory, self.d_memory, "B S M", weight)
         if self.score == "dot":
             return memory
         keys: Tensor = self.k_proj(memory)
@@ -120,6 +132,9 @@ class LuongAttention(nn.Module):
         mask: Bool[Tensor, "B S"] | None = None,
     ) -> Float[Tensor, "B S"]:
         """Weights of one query for each sentence; see `AdditiveAttention.forward`."""
+        weight = self.q_proj.weight if self.score == "concat" else None
+        check_sequence("query", query, self.d_query, "B Q", weight)
+        _check_keys(query, keys, self.d_query, mask)
         if self.score == "concat":
             scores = torch.tanh(self.q_proj(query).unsqueeze(1) + keys) @ self.direction
         else:
@@ -136,6 +151,7 @@ class _AttentiveDecoder(nn.Module):
 
     def __init__(self, d_input: int, d_model: int, d_memory: int) -> None:
         super().__init__()
+        check_sizes(d_input=d_input, d_model=d_model, d_memory=d_memory)
         self.d_input, self.d_model, self.d_memory = d_input, d_model, d_memory
 
     @property
@@ -202,14 +218,12 @@ class _AttentiveDecoder(nn.Module):
                 f"inputs: expected (B, T, D) with B = {batch} and T > 0, got {tuple(inputs.shape)}"
             )
         if state is not None:
-            check_width("state", state, self.d_state)
-            if state.shape != (batch, self.d_state):
-                raise ValueError(
-                    f"state: expected (B, N) = {(batch, self.d_state)}, got {tuple(state.shape)}"
-                )
-        if mask is not None and mask.dtype != torch.bool:
-            raise TypeError(f"mask: expected bool, got {mask.dtype}")
-        if mask is not None and mask.shape not in ((batch, 1, 1, positions), (1, 1, 1, positions)):
+            check_sequence("state", state, self.d_state, "B N")
+            _checks.axis("state", state, 0, batch, "B N", "as in memory")
+        if mask is not None and _checks.boolean("mask", mask).shape not in (
+            (batch, 1, 1, positions),
+            (1, 1, 1, positions),
+        ):
             raise ValueError(
                 f"mask: expected (B, 1, 1, S) = {(batch, 1, 1, positions)}, got {tuple(mask.shape)}"
             )
@@ -242,7 +256,9 @@ class BahdanauDecoder(_AttentiveDecoder):
         self, d_input: int, d_model: int, d_memory: int, d_attention: int | None = None
     ) -> None:
         super().__init__(d_input, d_model, d_memory)
-        self.attention = AdditiveAttention(d_model, d_memory, d_attention or d_model)
+        self.attention = AdditiveAttention(
+            d_model, d_memory, d_model if d_attention is None else d_attention
+        )
         self.cell = nn.GRUCell(d_input + d_memory, d_model)
         self.readout = nn.Linear(d_model + d_input + d_memory, 2 * d_model)
 
@@ -308,6 +324,15 @@ class _Source(NamedTuple):
     memory: Tensor  # (B, S, M)
     keys: Tensor  # (B, S, A)
     allowed: Tensor | None  # (B, S)
+
+
+def _check_keys(query: Tensor, keys: Tensor, width: int, mask: Tensor | None) -> None:
+    check_sequence("keys", keys, width, "B S A")
+    _checks.axis("keys", keys, 0, query.shape[0], "B S A", "as in query")
+    if mask is not None and _checks.boolean("mask", mask).shape != keys.shape[:2]:
+        raise ValueError(
+            f"mask: expected (B, S) = {tuple(keys.shape[:2])}; got {_checks.shape(mask)}"
+        )
 
 
 def _row(mask: Tensor | None) -> Tensor | None:

@@ -101,9 +101,9 @@ def test_latents_are_all_that_is_kept() -> None:
 
 
 def test_impossible_sizes_are_refused() -> None:
-    with pytest.raises(ValueError, match="max_len: expected at least 1; got 0"):
+    with pytest.raises(ValueError, match="max_len: expected an int of at least 1; got 0"):
         KVCache(0)
-    with pytest.raises(ValueError, match="left, n_sinks: expected at least 0; got -1, 0"):
+    with pytest.raises(ValueError, match="left: expected an int of at least 0; got -1"):
         SlidingCache(-1)
 
 

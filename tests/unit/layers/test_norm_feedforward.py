@@ -50,7 +50,7 @@ def test_layer_norm_without_bias_has_one_parameter() -> None:
 
 @pytest.mark.parametrize("make", [LayerNorm, RMSNorm])
 def test_a_wrong_width_is_named(make: type[nn.Module]) -> None:
-    with pytest.raises(ValueError, match=r"x: expected \(..., D\) with D = 4 .*; got \(2, 5\)"):
+    with pytest.raises(ValueError, match=r"x: expected \(..., D\) with D = 4; got \(2, 5\)"):
         make(4)(torch.ones(2, 5))
 
 
@@ -115,5 +115,5 @@ def test_depth_scaling_touches_the_residual_writers_alone() -> None:
             assert parameter.std().item() == pytest.approx(expected, rel=0.05), name
         else:
             assert not parameter.any(), name
-    with pytest.raises(ValueError, match="n_layers: expected at least 1; got 0"):
+    with pytest.raises(ValueError, match="n_layers: expected an int of at least 1; got 0"):
         depth_scaled_init(model, 0)

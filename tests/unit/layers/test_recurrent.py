@@ -152,7 +152,7 @@ def test_gradients(rng):
         ({"inputs": torch.zeros(B, 0, D)}, ValueError, "T > 0"),
         ({"memory": torch.zeros(B, S, M).long()}, TypeError, "memory: expected (a )?floating"),
         ({"state": torch.zeros(B + 1, N)}, ValueError, r"state: expected \(B, N\)"),
-        ({"mask": torch.ones(B, 1, 1, S)}, TypeError, "mask: expected bool"),
+        ({"mask": torch.ones(B, 1, 1, S)}, TypeError, "mask: expected torch.bool"),
         ({"mask": torch.ones(B, S).bool()}, ValueError, r"mask: expected \(B, 1, 1, S\)"),
     ],
 )
