@@ -44,6 +44,7 @@ class BlockResult:
     seconds: float
     finished: bool
     skipped: str | None = None
+    rewritten: str | None = None  # a block of prompts with the run's outputs, where they differ
 
 
 @dataclass(frozen=True)
@@ -193,6 +194,7 @@ def _load(path: Path, file: Path) -> PageResult:
             seconds=b["seconds"],
             finished=b["finished"],
             skipped=b.get("skipped"),
+            rewritten=b.get("rewritten"),
         )
         for b in record["blocks"]
     )

@@ -1,4 +1,4 @@
-"""Rewrite the output fences of pages from the run, and touch nothing else."""
+"""Rewrite the outputs of pages, in fences and under prompts, from the run; touch nothing else."""
 
 from __future__ import annotations
 
@@ -21,12 +21,20 @@ def update(paths: list[Path]) -> list[Path]:
         chapter = parse(path)
         text = chapter.text
         for block, outcome in reversed(list(zip(chapter.blocks, result.blocks, strict=True))):
-            if block.kind == "python" and outcome.finished and not outcome.skipped:
+            if outcome.rewritten is not None:
+                text = _with_prompts(text, block, outcome.rewritten)
+            elif block.kind == "python" and outcome.finished and not outcome.skipped:
                 text = _with_output(text, block, outcome.stdout)
         if text != chapter.text:
             path.write_text(text, encoding="utf-8")
             changed.append(path)
     return changed
+
+
+def _with_prompts(text: str, block: Block, code: str) -> str:
+    first, *_, last = text[block.start : block.end].splitlines()
+    body = [(block.indent + line).rstrip() for line in code.splitlines()]
+    return text[: block.start] + "\n".join([first, *body, last]) + text[block.end :]
 
 
 def _with_output(text: str, block: Block, stdout: str) -> str:

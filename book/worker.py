@@ -20,8 +20,7 @@ import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from sybil.evaluators.doctest import NUMBER, DocTestEvaluator, OutputChecker
-from sybil.parsers.abstract.doctest import DocTestStringParser
+from sybil.evaluators.doctest import NUMBER, OutputChecker
 
 from book import chapters
 
@@ -72,11 +71,11 @@ class PageRun:
         if block.needs and not _available(block.needs):
             record["skipped"] = block.needs
             return None
-        stdout, started = io.StringIO(), time.perf_counter()
+        stdout, started, difference = io.StringIO(), time.perf_counter(), None
         try:
             with contextlib.redirect_stdout(stdout):
                 if block.kind == "doctest":
-                    record["error"] = _run_doctest(block, example)
+                    difference, record["rewritten"] = _run_doctest(block, example)
                 else:
                     _run_code(block, example)
         except (Exception, SystemExit):
@@ -85,7 +84,7 @@ class PageRun:
         record["stdout"] = stdout.getvalue()
         record["finished"] = record["error"] is None
         if record["error"] is None:
-            record["error"] = _output_error(block, record["stdout"])
+            record["error"] = difference or _output_error(block, record["stdout"])
         figure_error, record["figure"] = self._take_figure(block)
         record["error"] = record["error"] or figure_error
         return str(record["error"]) if record["error"] else None
@@ -129,14 +128,40 @@ def _run_code(block: chapters.Block, example: Example) -> None:
     exec(compile(source, filename, "exec", dont_inherit=True), example.namespace)
 
 
-def _run_doctest(block: chapters.Block, example: Example) -> str | None:
-    parser = DocTestStringParser(DocTestEvaluator(OPTIONS))
-    for region in parser(block.code, example.path):
-        inner = type(example)(example.document, block.line, 1, region, example.namespace)
-        error = region.evaluator(inner) if region.evaluator else None
-        if error:
-            return str(error)
-    return None
+class _Prompts(doctest.DocTestRunner):
+    """Runs the prompts of a block, and keeps what they print where the page says otherwise."""
+
+    def __init__(self) -> None:
+        super().__init__(checker=OutputChecker(), optionflags=OPTIONS)
+        self.different: list[tuple[doctest.Example, str]] = []
+
+    def report_failure(self, out: Any, test: Any, example: doctest.Example, got: str) -> None:
+        self.different.append((example, got))
+
+    def report_unexpected_exception(
+        self, out: Any, test: Any, example: doctest.Example, exc_info: Any
+    ) -> None:
+        raise exc_info[1]
+
+
+def _run_doctest(block: chapters.Block, example: Example) -> tuple[str | None, str | None]:
+    """How the run differs from the page, and the block as the run has it; `None` if it doesn't."""
+    test = doctest.DocTestParser().get_doctest(block.code, {}, block.kind, example.path, 0)
+    test.globs = example.namespace  # not a copy: later blocks see the names
+    runner = _Prompts()
+    runner.run(test, clear_globs=False)
+    if not runner.different:
+        return None, None
+    lines = block.code.splitlines()
+    reasons: list[str] = []
+    for prompt, got in reversed(runner.different):
+        start = prompt.lineno + prompt.source.count("\n")
+        shown = [line or "<BLANKLINE>" for line in got.splitlines()]
+        lines[start : start + prompt.want.count("\n")] = shown
+        difference = OutputChecker().output_difference(prompt, got, OPTIONS)
+        reasons.insert(0, f">>> {prompt.source}{difference}")
+    reason = "the output differs (`make update` rewrites it):\n" + "".join(reasons)
+    return reason, "".join(f"{line}\n" for line in lines)
 
 
 def _output_error(block: chapters.Block, got: str) -> str | None:

@@ -138,6 +138,40 @@ def test_update_keeps_the_outputs_of_blocks_that_did_not_finish(write: Write) ->
     assert page.read_text(encoding="utf-8") == one.replace("old", "new") + two + three
 
 
+def test_update_rewrites_what_stands_under_prompts(write: Write) -> None:
+    text = (
+        "# T\n\n- list\n\n    ```python\n    >>> x = 2\n    >>> for i in range(x):\n    ...     i\n"
+        "    0\n    >>> print('a\\n\\nb')\n    old\n    old\n    >>> 1 / 3\n    0.33\n"
+        "    >>> int('y')\n"
+        "    Traceback (most recent call last):\n    ValueError: ...\n    ```\n\n"
+        "```python\nprint(x)\n```\n\n```text {.output}\nold\n```\n"
+    )
+    page = write(text)
+    (problem, other) = run(page).errors
+    assert problem.line == 5
+    assert problem.error is not None
+    assert "make update" in problem.error
+    assert "Got:" in problem.error
+    assert "the output differs" in str(other.error)
+    assert update.update([page]) == [page]
+    assert page.read_text(encoding="utf-8") == text.replace("    0\n", "    0\n    1\n", 1).replace(
+        "    old\n    old\n", "    a\n    <BLANKLINE>\n    b\n"
+    ).replace("old", "2")
+    assert not run(page).errors
+
+
+def test_a_prompt_that_raises_ends_the_run(write: Write) -> None:
+    text = "```python\n>>> 1 / 0\n1\n```\n\n```python\nprint(1)\n```\n"
+    page = write(text)
+    first, second = run(page).errors
+    assert "ZeroDivisionError" in str(first.error)
+    assert not first.finished
+    assert str(second.error).startswith(press.NOT_RUN)
+    with pytest.raises(press.PageFailed, match=r"page\.md:1: outputs from here on stay"):
+        update.main([str(page)])
+    assert page.read_text(encoding="utf-8") == text
+
+
 def test_update_rewrites_outputs_and_nothing_else(write: Write) -> None:
     text = (
         "# T\n\n```python\nprint(1.23456)\n```\n\n```text {.output}\n1.23\n```\n\n"
