@@ -7,6 +7,7 @@ import re
 from pathlib import Path
 
 from book.markdown.context import line_of
+from book.markdown.errors import PageError
 
 _ABOUT_A_LINK = (
     re.compile(r"Doc file '(?P<page>[^']+)' contains an? .*?link '(?P<needle>[^']+)'"),
@@ -32,11 +33,12 @@ class NameLines(logging.Filter):
         message = record.getMessage()
         for pattern in _ABOUT_A_LINK:
             found = pattern.search(message)
-            source = self.docs / found["page"] if found else None
-            if found and source is not None and source.is_file():
+            if found is None or not (source := self.docs / found["page"]).is_file():
+                continue
+            page = f"{self.docs.name}/{found['page']}"
+            if not message.startswith(page):  # or another handler's filter was here before
                 line = line_of(source.read_text(encoding="utf-8"), found["needle"])
-                record.msg = f"{self.docs.name}/{found['page']}:{line}: {message}"
-                record.args = ()
+                record.msg, record.args = str(PageError(page, line, message)), ()
         return True
 
 

@@ -84,13 +84,12 @@ def missing_libraries() -> list[str]:
     """Debian packages of the libraries that WeasyPrint doesn't find."""
     missing = [p for p, library in PDF_LIBRARIES.items() if not ctypes.util.find_library(library)]
     # Python doesn't look where Homebrew and MSYS2 put theirs; WeasyPrint knows where to look.
-    found = (
-        missing
-        and not subprocess.run(
+    if missing:
+        asked = subprocess.run(
             [PYTHON, "-c", "import weasyprint"], capture_output=True, check=False
-        ).returncode
-    )
-    return [] if found else missing
+        )
+        return missing if asked.returncode else []
+    return []
 
 
 def missing_fonts() -> list[str]:

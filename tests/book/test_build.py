@@ -115,6 +115,7 @@ def test_mkdocs_names_the_line_of_a_broken_link_anchor_image_and_cross_reference
     said = capsys.readouterr().out
     for line, needle in ((3, "nowhere.md"), (5, "nope"), (7, "nope.png"), (9, "attention_guide")):
         assert re.search(rf"docs/index\.md:{line}: .*{needle}", said), said
+    assert said.count("docs/index.md:") == 4
 
 
 def test_new_chapter(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

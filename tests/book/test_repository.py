@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from book import setup
 from book.chapters import ROOT
 
 # Spelled in parts, so that this file doesn't hold them.
@@ -65,3 +66,10 @@ def test_ci_calls_the_make_targets_and_nothing_else() -> None:
     commands = [line.split()[0] for line in script.splitlines() if line and line[0] != "#"]
     assert set(commands) <= {"set", "cd", "times=\"\"", "for", "printf", "began=$SECONDS", "make",
                              "times+=\"$(printf", "done"}  # fmt: skip
+
+
+def test_the_tests_workflow_installs_what_the_set_up_would_ask_for(texts: dict[Path, str]) -> None:
+    """A runner isn't root: there the set-up names what is missing, and stops."""
+    workflow = texts[ROOT / ".github/workflows/ci.yml"]
+    for package in (*setup.PDF_LIBRARIES, "fontconfig", *setup.FONTS):
+        assert f" {package}" in workflow, package
