@@ -17,7 +17,6 @@ from attention_guide.layers import (
     BahdanauDecoder,
     BetaGate,
     DecayGate,
-    DecoderBlock,
     EncoderBlock,
     FeedForward,
     GatedFeedForward,
@@ -52,21 +51,10 @@ from attention_guide.layers import (
     unit_length,
 )
 from attention_guide.layers.heads import split_heads
+from tests.unit.layers.pieces import LATENT, MHA, B, D, H, T, X, decoder_block, experts
 
-B, T, D, H = 2, 5, 8, 2
-X = torch.randn(B, T, D)
 IDS = torch.arange(T)
-MHA: Callable[..., MultiHeadAttention] = partial(MultiHeadAttention, D, H)
-LATENT: Callable[..., LatentAttention] = partial(LatentAttention, D, H, d_latent=4, d_rope=2)
 ROTARY: Callable[..., RotaryPositions] = partial(RotaryPositions, rope_frequencies(4))
-
-
-def decoder_block() -> DecoderBlock:
-    return DecoderBlock(MHA(), MHA(), FeedForward(D, 16), D)
-
-
-def experts(n: int = 2) -> MixtureOfExperts:
-    return MixtureOfExperts(D, [FeedForward(D, 16) for _ in range(n)], 1)
 
 
 def filled(cache: KVCache) -> KVCache:

@@ -17,13 +17,11 @@ from attention_guide.layers import (
     BetaGate,
     BlockCache,
     DecayGate,
-    DecoderBlock,
     EncoderBlock,
     FeedForward,
     GatedFeedForward,
     KernelAttention,
     KVCache,
-    LatentAttention,
     LatentCache,
     LayerNorm,
     LearnedPositions,
@@ -31,8 +29,6 @@ from attention_guide.layers import (
     LinearCache,
     LuongDecoder,
     MemoryCache,
-    MixtureOfExperts,
-    MultiHeadAttention,
     ParallelBlock,
     PatchTokens,
     PreNorm,
@@ -45,20 +41,7 @@ from attention_guide.layers import (
     balance_loss,
     unit_length,
 )
-
-B, T, D, H = 2, 5, 8, 2
-X = torch.randn(B, T, D)
-MHA: Callable[..., MultiHeadAttention] = partial(MultiHeadAttention, D, H)
-LATENT: Callable[..., LatentAttention] = partial(LatentAttention, D, H, d_latent=4, d_rope=2)
-
-
-def decoder_block() -> DecoderBlock:
-    return DecoderBlock(MHA(), MHA(), FeedForward(D, 16), D)
-
-
-def experts() -> MixtureOfExperts:
-    return MixtureOfExperts(D, [FeedForward(D, 16) for _ in range(2)], 1)
-
+from tests.unit.layers.pieces import LATENT, MHA, B, D, H, T, X, decoder_block, experts
 
 LINEAR: dict[str, Any] = {"decay": DecayGate(D, H), "beta": BetaGate(D, H), "feature": unit_length}
 LAYERS: dict[str, tuple[Callable[[], nn.Module], Callable[[], Any]]] = {
