@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from matplotlib.textpath import TextPath
 
-from attention_guide.plot import MissingGlyphs, arcs, head_view, heads, heatmap
+from attention_guide.plot import MissingGlyphs, arcs, head_view, heads, heatmap, tokens
 from attention_guide.plot.tokens import LONGEST, drawable, families, reads_right_to_left, visible
 
 HOSTILE = [
@@ -81,6 +81,24 @@ def test_common_scripts_need_no_warning_and_no_code_points():
         warnings.simplefilter("error")
         names = ["ä", "λ", "й", "שלום", "مرحبا", "հայ", "ქ", "中文", "한국", "नमस्ते", "ไทย"]
         assert drawable(names) == names
+
+
+def test_a_font_installed_after_matplotlib_made_its_list_is_found(monkeypatch):
+    """matplotlib keeps its list from run to run, and looks for new fonts only by their names."""
+    manager = tokens.font_manager.fontManager
+    old = [font for font in manager.ttflist if font.name in mpl.rcParams["font.sans-serif"]]
+    caches = (tokens._known_fonts, tokens._new_fonts, tokens._search)
+    monkeypatch.setattr(manager, "ttflist", old)
+    for cache in caches:
+        cache.cache_clear()
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            assert drawable(["ไทย"]) == ["ไทย"]
+        assert not set(families(["ไทย"])) <= {font.name for font in old} | {"sans-serif"}
+    finally:
+        for cache in caches:
+            cache.cache_clear()
 
 
 def test_no_glyph_is_missing_in_what_is_drawn():
