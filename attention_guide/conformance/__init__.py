@@ -9,7 +9,8 @@ report = check(my_attention)
 
 from attention_guide.conformance.adapter import Adapter, adapt
 from attention_guide.conformance.checking import check
-from attention_guide.conformance.properties import PROPERTIES, NotApplicable, Property
+from attention_guide.conformance.properties import PROPERTIES
+from attention_guide.conformance.property import NotApplicable, Property
 from attention_guide.conformance.report import Outcome, Report
 from attention_guide.conformance.target import load_target
 

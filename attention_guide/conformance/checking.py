@@ -8,7 +8,8 @@ from contextlib import contextmanager
 from torch import nn
 
 from attention_guide.conformance.adapter import Adapter, Attention, adapt
-from attention_guide.conformance.properties import PROPERTIES, NotApplicable, Property
+from attention_guide.conformance.properties import PROPERTIES
+from attention_guide.conformance.property import NotApplicable, Property
 from attention_guide.conformance.report import Outcome, Report
 
 

@@ -9,57 +9,27 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from copy import deepcopy
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import torch
 from torch import Tensor
 
 from attention_guide.conformance.adapter import Adapter
+from attention_guide.conformance.property import (
+    TOLERANCE,
+    NotApplicable,
+    Property,
+    differs,
+    finite,
+    needs_cross,
+    needs_free_order,
+    needs_mask,
+    tensors,
+)
 from attention_guide.functional import attention, causal_mask, window_mask
 
 MASKS = "implementation/masks"
 SCALED = "theory/scaled-dot-product"
-TOLERANCE = {torch.float64: 1e-10, torch.float32: 2e-5, torch.bfloat16: 2e-2, torch.float16: 2e-3}
-
-
-class NotApplicable(Exception):
-    """The plain contract, or what the adapter declares, can't express this property.
-
-    Examples:
-        >>> from attention_guide.functional import attention
-        >>> try:
-        ...     cached(Adapter(attention))
-        ... except NotApplicable as reason:
-        ...     print(reason)
-        the adapter declares no cache (step=)
-    """
-
-
-@dataclass(frozen=True)
-class Property:
-    """A named property: what it says, where it is taught, and the test of it.
-
-    Args:
-        name: Its public name.
-        explanation: What it says, in a sentence.
-        chapter: Slug of the chapter that teaches it.
-        test: None when an adapter keeps it, else a minimal failing example; raises `NotApplicable`
-            when the adapter can't express it.
-
-    Examples:
-        >>> from attention_guide.functional import attention
-        >>> first = PROPERTIES[0]
-        >>> first.name, first.chapter
-        ('rows sum to one', 'theory/scaled-dot-product')
-        >>> print(first.test(Adapter(attention)))
-        None
-    """
-
-    name: str
-    explanation: str
-    chapter: str
-    test: Callable[[Adapter], str | None]
-
 
 PROPERTIES: list[Property] = []
 
@@ -74,24 +44,12 @@ def _property(
     return register
 
 
-def tensors(
-    adapter: Adapter, b: int = 2, h: int = 4, t: int = 6, s: int = 6, k: int = 8, seed: int = 0
-) -> tuple[Tensor, Tensor, Tensor]:
-    """Random q, k, v in the adapter's most precise dtype; E is K."""
-    generator = torch.Generator().manual_seed(seed)
-
-    def draw(*shape: int) -> Tensor:
-        return torch.randn(*shape, generator=generator, dtype=torch.float64).to(adapter.dtype)
-
-    return draw(b, h, t, k), draw(b, h, s, k), draw(b, h, s, k)
-
-
 @_property("rows sum to one", SCALED)
 def rows_sum_to_one(adapter: Adapter) -> str | None:
     """Attention weights are a convex combination: values that are all one give outputs of one."""
     q, k, v = tensors(adapter)
     out = adapter.fn(q, k, torch.ones_like(v))
-    return _differs("with v = 1, expected every output to be 1", out, torch.ones_like(out), adapter)
+    return differs("with v = 1, expected every output to be 1", out, torch.ones_like(out), adapter)
 
 
 @_property("scale by head width", SCALED)
@@ -141,7 +99,7 @@ def _missing_past(adapter: Adapter, q: Tensor, k: Tensor, v: Tensor, before: Ten
 @_property("padding invariance", MASKS)
 def padding_invariance(adapter: Adapter) -> str | None:
     """Masked keys change nothing: neither their number nor what stands in them."""
-    _needs_mask(adapter)
+    needs_mask(adapter)
     q, k, v = tensors(adapter)
     keep = torch.ones(2, 1, 1, 6, dtype=torch.bool)
     keep[1, ..., 4:] = False
@@ -152,7 +110,7 @@ def padding_invariance(adapter: Adapter) -> str | None:
     if not torch.equal(out, again):
         return "keys 4 and 5 of sequence 1 are masked, yet their content changes the output"
     short = adapter.fn(q[1:, :, :4], k[1:, :, :4], v[1:, :, :4])
-    return _differs("4 tokens padded to 6 differ from the 4 tokens alone", out[1:, :, :4], short,
+    return differs("4 tokens padded to 6 differ from the 4 tokens alone", out[1:, :, :4], short,
                     adapter)  # fmt: skip
 
 
@@ -162,19 +120,19 @@ def batch_independence(adapter: Adapter) -> str | None:
     q, k, v = tensors(adapter, b=3)
     together = adapter.fn(q, k, v)
     alone = torch.cat([adapter.fn(q[i : i + 1], k[i : i + 1], v[i : i + 1]) for i in range(3)])
-    return _differs("three sequences together differ from each alone", together, alone, adapter)
+    return differs("three sequences together differ from each alone", together, alone, adapter)
 
 
 @_property("permutation equivariance", "theory/positions")
 def permutation_equivariance(adapter: Adapter) -> str | None:
     """Without positions and mask, permuted queries permute outputs; keys come in any order."""
-    _needs_free_order(adapter)
+    needs_free_order(adapter)
     q, k, v = tensors(adapter)
     order = torch.tensor([3, 0, 5, 1, 4, 2])
     out = adapter.fn(q, k, v)
     keys = adapter.fn(q, k[..., order, :], v[..., order, :])
     queries = adapter.fn(q[..., order, :], k, v)
-    return _differs("permuted keys and values change the output", keys, out, adapter) or _differs(
+    return differs("permuted keys and values change the output", keys, out, adapter) or differs(
         "permuted queries do not permute the output", queries, out[..., order, :], adapter
     )
 
@@ -182,17 +140,17 @@ def permutation_equivariance(adapter: Adapter) -> str | None:
 @_property("mask polarity", MASKS)
 def mask_polarity(adapter: Adapter) -> str | None:
     """True means *may attend*: a query that may attend to one key returns that key's value."""
-    _needs_mask(adapter)
+    needs_mask(adapter)
     q, k, v = tensors(adapter)
     mask = torch.eye(6, dtype=torch.bool).expand(2, 1, 6, 6)
     out = adapter.fn(q, k, v, mask=mask)
-    return _differs("with a diagonal mask, expected output = v", out, v, adapter)
+    return differs("with a diagonal mask, expected output = v", out, v, adapter)
 
 
 @_property("rows that may attend nowhere", MASKS)
 def dead_rows(adapter: Adapter) -> str | None:
     """A query that may attend nowhere gives 0, never NaN, and so does its gradient."""
-    _needs_mask(adapter)
+    needs_mask(adapter)
     q, k, v = (x.requires_grad_() for x in tensors(adapter))
     mask = torch.ones(2, 1, 6, 6, dtype=torch.bool)
     mask[0, :, 2] = False
@@ -201,21 +159,21 @@ def dead_rows(adapter: Adapter) -> str | None:
     if not torch.equal(row, torch.zeros_like(row)):
         return f"query 2 of sequence 0 may attend nowhere; its output is {row.flatten()[0].item()}"
     grads = torch.autograd.grad(out.sum(), (q, k, v))
-    bad = [name for name, x in zip("qkv", grads, strict=True) if not _finite(x)]
+    bad = [name for name, x in zip("qkv", grads, strict=True) if not finite(x)]
     return f"the gradient of {', '.join(bad)} is not finite" if bad else None
 
 
 @_property("chunked = whole", "implementation/kv-cache")
 def chunked(adapter: Adapter) -> str | None:
     """Queries in chunks against all keys, with their rows of the mask, give the whole's rows."""
-    _needs_mask(adapter)
-    _needs_cross(adapter)
-    _needs_free_order(adapter)
+    needs_mask(adapter)
+    needs_cross(adapter)
+    needs_free_order(adapter)
     q, k, v = tensors(adapter)
     mask = causal_mask(6)
     whole = adapter.fn(q, k, v, mask=mask)
     parts = [adapter.fn(q[..., i : i + 2, :], k, v, mask=mask[i : i + 2]) for i in (0, 2, 4)]
-    return _differs("three chunks of two queries differ from the whole", torch.cat(parts, -2),
+    return differs("three chunks of two queries differ from the whole", torch.cat(parts, -2),
                     whole, adapter)  # fmt: skip
 
 
@@ -237,7 +195,7 @@ def _cached_sequence(adapter: Adapter, seed: int) -> str | None:
         out, state = adapter.step(*new, state)
         outs.append(out)
     expected = attention(q, k, v, causal=True, window=adapter.window, kernel="reference")
-    return _differs(f"sequence {seed + 1}: six cached steps differ from one pass",
+    return differs(f"sequence {seed + 1}: six cached steps differ from one pass",
                     torch.cat(outs, -2), expected, adapter)  # fmt: skip
 
 
@@ -246,11 +204,11 @@ def causal_alignment(adapter: Adapter) -> str | None:
     """With fewer queries than keys, causal aligns to the last key: the newest query sees all."""
     if not (adapter.causal or adapter.always_causal):
         raise NotApplicable("the adapter declares no causal masking of its own")
-    _needs_cross(adapter)
+    needs_cross(adapter)
     q, k, v = tensors(adapter)
     last_two = _causal(adapter, q[..., 4:, :], k, v)
     whole = _causal(adapter, q, k, v)
-    return _differs("2 queries on 6 keys differ from the last 2 of 6", last_two, whole[..., 4:, :],
+    return differs("2 queries on 6 keys differ from the last 2 of 6", last_two, whole[..., 4:, :],
                     adapter)  # fmt: skip
 
 
@@ -263,7 +221,7 @@ def grouped(adapter: Adapter) -> str | None:
     k, v = k[:, :2], v[:, :2]
     out = adapter.fn(q, k, v)
     repeated = adapter.fn(q, k.repeat_interleave(2, 1), v.repeat_interleave(2, 1))
-    return _differs("2 key/value heads differ from 4 repeated", out, repeated, adapter)
+    return differs("2 key/value heads differ from 4 repeated", out, repeated, adapter)
 
 
 @_property("gradients", SCALED)
@@ -307,11 +265,11 @@ def large_logits(adapter: Adapter) -> str | None:
     # Twice as large and q kᵀ itself would overflow in float16.
     factor = 40 if adapter.dtype == torch.float16 else 1000
     out = adapter.fn(q * 100, k * factor, v)
-    if not _finite(out):
+    if not finite(out):
         return f"scores around {100 * factor} give NaN or infinity"
     best = (q @ k.transpose(-2, -1)).masked_fill(~_allowed(adapter, 6), -math.inf).argmax(-1)
     expected = v.gather(-2, best[..., None].expand(*best.shape, v.shape[-1]))
-    return _differs("the output is not the value of the largest score", out, expected, adapter)
+    return differs("the output is not the value of the largest score", out, expected, adapter)
 
 
 @_property("half precision", "implementation/flash-attention")
@@ -343,11 +301,11 @@ def parity(adapter: Adapter) -> str | None:
     if adapter.value_width:
         v = v[..., :5].contiguous()
     expected = attention(q, k, v, mask=_allowed(adapter, 7), kernel="reference")
-    plain = _differs("it differs from the reference", adapter.fn(q, k, v), expected, adapter)
+    plain = differs("it differs from the reference", adapter.fn(q, k, v), expected, adapter)
     if plain or not (adapter.masked or adapter.causal):
         return plain
     expected = attention(q, k, v, causal=True, window=adapter.window, kernel="reference")
-    return _differs("it differs from the causal reference", _causal(adapter, q, k, v), expected,
+    return differs("it differs from the causal reference", _causal(adapter, q, k, v), expected,
                     adapter)  # fmt: skip
 
 
@@ -356,7 +314,7 @@ def _causal(adapter: Adapter, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
         return adapter.fn(q, k, v, causal=True)
     if adapter.always_causal:
         return adapter.fn(q, k, v)
-    _needs_mask(adapter)
+    needs_mask(adapter)
     return adapter.fn(q, k, v, mask=causal_mask(q.shape[-2], k.shape[-2]))
 
 
@@ -366,35 +324,3 @@ def _allowed(adapter: Adapter, n: int) -> Tensor:
         return torch.ones(n, n, dtype=torch.bool)
     left, right = adapter.window or (None, None)
     return causal_mask(n) & window_mask(n, left=left, right=right)
-
-
-def _needs_mask(adapter: Adapter) -> None:
-    if not adapter.masked:
-        raise NotApplicable("the adapter declares no mask")
-
-
-def _needs_cross(adapter: Adapter) -> None:
-    if not adapter.cross:
-        raise NotApplicable("the numbers of queries and keys can't differ")
-
-
-def _needs_free_order(adapter: Adapter) -> None:
-    if adapter.always_causal:
-        raise NotApplicable("it is always causal: a query's place decides what it sees")
-
-
-def _finite(x: Tensor) -> bool:
-    return bool(torch.isfinite(x).all())
-
-
-def _differs(what: str, got: Tensor, expected: Tensor, adapter: Adapter) -> str | None:
-    if got.shape != expected.shape:
-        return f"{what}: shape {tuple(got.shape)}, expected {tuple(expected.shape)}"
-    error = (got.double() - expected.double()).abs()
-    if bool((error <= TOLERANCE[adapter.dtype] * expected.double().abs().clamp_min(1)).all()):
-        return None
-    error = torch.where(error.isnan(), math.inf, error)
-    index = tuple(int(i) for i in torch.unravel_index(error.argmax(), error.shape))
-    axes = "[batch, head, query, channel]"
-    return f"{what}: at {axes} = {list(index)} got {got[index].item():.4g}, " \
-           f"expected {expected[index].item():.4g}, off by {error[index].item():.1g}"  # fmt: skip

@@ -59,14 +59,13 @@ from attention_guide.functional.polarity import (
     MaskPolarityWarning,
     suspect_polarity,
 )
-from attention_guide.functional.positions import (
+from attention_guide.functional.positions import learned_positions, sinusoidal
+from attention_guide.functional.relative import (
     alibi_bias,
     alibi_slopes,
-    learned_positions,
     relative_distance,
     shaw_scores,
     shaw_values,
-    sinusoidal,
     t5_bias,
     t5_buckets,
 )
@@ -90,7 +89,6 @@ from attention_guide.functional.scores import (
     concat_scores,
     dot_scores,
     general_scores,
-    masked_softmax,
     scaled_dot_scores,
 )
 from attention_guide.functional.search import (
@@ -98,6 +96,7 @@ from attention_guide.functional.search import (
     beam_search,
     length_penalty,
 )
+from attention_guide.functional.softmax import masked_softmax
 from attention_guide.functional.spectrogram import (
     MelScale,
     filter_bank_energies,
@@ -109,11 +108,8 @@ from attention_guide.functional.speculative import (
     speculative_accept,
     speculative_decode,
 )
-from attention_guide.functional.tiled import (
-    Traffic,
-    tiled_attention,
-    untiled_traffic,
-)
+from attention_guide.functional.tiled import tiled_attention
+from attention_guide.functional.traffic import Traffic, untiled_traffic
 
 __all__ = [
     "Accepted",

@@ -58,6 +58,18 @@ def float_dtype(name: str, x: object) -> torch.dtype:
     return x
 
 
+def functions(**given: object) -> None:
+    """Demand what can be called, each named by its keyword."""
+    for name, x in given.items():
+        if not callable(x):
+            raise TypeError(f"{name}: expected a function or a module; got {type(x).__name__}")
+
+
+def maybe_functions(**given: object) -> None:
+    """The same, where `None` is none."""
+    functions(**{name: x for name, x in given.items() if x is not None})
+
+
 def like(name: str, x: Tensor, other_name: str, other: Tensor) -> None:
     """Demand the dtype and device of another argument."""
     if x.dtype != other.dtype:

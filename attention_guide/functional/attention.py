@@ -14,14 +14,10 @@ from torch import Tensor
 from attention_guide.cpu import fast_matmul_is_on
 from attention_guide.functional import _checks
 from attention_guide.functional.blocked import BLOCK, blocked_attention
+from attention_guide.functional.groups import fold_heads, unfold_heads, weighted_sum
 from attention_guide.functional.masks import combine, position_mask
-from attention_guide.functional.scores import (
-    attention_scores,
-    fold_heads,
-    masked_softmax,
-    unfold_heads,
-    weighted_sum,
-)
+from attention_guide.functional.scores import attention_scores
+from attention_guide.functional.softmax import masked_softmax
 from attention_guide.functional.tiled import tiled_attention
 
 __all__ = ["Kernel", "attention", "attention_weights"]

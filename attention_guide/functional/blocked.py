@@ -6,8 +6,10 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from attention_guide.functional import _checks
+from attention_guide.functional.groups import weighted_sum
 from attention_guide.functional.masks import combine, position_mask
-from attention_guide.functional.scores import attention_scores, masked_softmax, weighted_sum
+from attention_guide.functional.scores import attention_scores
+from attention_guide.functional.softmax import masked_softmax
 
 __all__ = ["blocked_attention"]
 

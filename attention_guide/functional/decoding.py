@@ -26,6 +26,7 @@ __all__ = [
 
 Step = Callable[[Tensor], Tensor]
 Choice = Callable[[Tensor], Tensor]
+CHOOSABLE = "numbers or minus infinity, one number at least in each row"
 
 
 def greedy(logits: Float[Tensor, "B V"]) -> Int[Tensor, " B"]:
@@ -39,14 +40,18 @@ def greedy(logits: Float[Tensor, "B V"]) -> Int[Tensor, " B"]:
 
     Raises:
         TypeError: The logits aren't floating point.
-        ValueError: The shape is wrong.
+        ValueError: The shape is wrong, or a row has a NaN, plus infinity or no number at all.
 
     Examples:
         >>> greedy(torch.tensor([[0.1, 2.0, 0.3]]))
         tensor([1])
     """
     _check_logits(logits)
-    return logits.argmax(dim=-1)
+    token = logits.argmax(dim=-1)
+    # The largest is NaN where there is one.
+    largest = logits.gather(-1, token[:, None]).squeeze(-1)
+    _checks.every("logits", largest.isfinite(), logits, CHOOSABLE)
+    return token
 
 
 def sample(
@@ -73,8 +78,7 @@ def sample(
     # Half precision rounds the tail of a large vocabulary to nothing.
     chances = logits.float().softmax(dim=-1)
     # NaN comes of a NaN, of plus infinity, and of a row of nothing but minus infinity.
-    wanted = "numbers or minus infinity, one number at least in each row"
-    _checks.every("logits", ~chances.isnan().any(dim=-1), logits, wanted)
+    _checks.every("logits", ~chances.isnan().any(dim=-1), logits, CHOOSABLE)
     return torch.multinomial(chances, 1, generator=generator).squeeze(-1)
 
 
@@ -248,7 +252,8 @@ def generate(
         Prefix and continuation, `(B, T + n)` with `n ≤ max_new`, ends included.
 
     Raises:
-        TypeError: The prefix isn't integer, or what `step` or `choose` gives has a wrong dtype.
+        TypeError: The prefix isn't integer, `step` or `choose` can't be called, or what it gives
+            has a wrong dtype.
         ValueError: A shape is wrong, of the prefix or of what `step` or `choose` gives.
 
     Examples:
@@ -259,6 +264,7 @@ def generate(
     """
     _checks.rank("prefix", _checks.integral("prefix", prefix), "B T")
     _checks.integer("max_new", max_new, least=0)
+    _checks.functions(step=step, choose=choose)
     tokens = prefix
     ended = torch.zeros(prefix.shape[0], dtype=torch.bool, device=prefix.device)
     for _ in range(max_new):

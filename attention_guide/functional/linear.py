@@ -15,7 +15,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from attention_guide.functional import _checks
-from attention_guide.functional.scores import fold_heads
+from attention_guide.functional.groups import fold_heads
 
 __all__ = ["LinearForm", "elu_feature", "kernel_attention", "linear_attention"]
 
@@ -181,11 +181,8 @@ def linear_attention(
             memory,
         )
         outputs.append(out)
-    joined = (
-        torch.cat(outputs, dim=3)
-        if outputs
-        else queries.new_zeros(batch, groups, heads // groups, 0, v.shape[3])
-    )
+    # Of no positions, too, the gradient finds its way to the queries.
+    joined = torch.cat(outputs, dim=3) if outputs else queries @ memory.unsqueeze(2)
     return joined.reshape(batch, heads, t, v.shape[3]).to(q.dtype), memory
 
 

@@ -9,7 +9,8 @@ from torch import Tensor
 
 from attention_guide.functional import _checks
 from attention_guide.functional.attention import attention
-from attention_guide.functional.scores import attention_scores, weighted_sum
+from attention_guide.functional.groups import weighted_sum
+from attention_guide.functional.scores import attention_scores
 
 __all__ = ["chunked_prefill", "merge_partials", "online_softmax", "partial_attention"]
 

@@ -1,14 +1,15 @@
-"""Scores: how well a query matches a key, and the softmax that turns scores into weights.
+"""Scores: how well a query matches a key.
 
 Axis letters: `T` queries, `S` keys, `Q` and `K` the widths of a query and of a key, `A` the
 width of the hidden layer of a learned score; `...` stands for any axes in front, alike in both.
 """
 
 import torch
-from jaxtyping import Bool, Float
+from jaxtyping import Float
 from torch import Tensor
 
 from attention_guide.functional import _checks
+from attention_guide.functional.groups import fold_heads, unfold_heads
 
 __all__ = [
     "additive_scores",
@@ -16,7 +17,6 @@ __all__ = [
     "concat_scores",
     "dot_scores",
     "general_scores",
-    "masked_softmax",
     "scaled_dot_scores",
 ]
 
@@ -239,97 +239,6 @@ def attention_scores(
         _checks.same_device("bias", bias, "q", q)
         scores = scores + bias.to(scores.dtype)
     return scores
-
-
-def masked_softmax(
-    scores: Float[Tensor, "*B T S"],
-    mask: Bool[Tensor, "..."] | None = None,
-    sinks: Float[Tensor, " H"] | None = None,
-) -> Float[Tensor, "*B T S"]:
-    r"""Softmax over the keys a query may attend to, $w_{ts} = e^{x_{ts}} / \sum_{s'} e^{x_{ts'}}$.
-
-    A query that may attend nowhere gets weights of 0. Softmax itself would give NaN there, and
-    a NaN in one padded row becomes a NaN in every parameter at the first gradient step.
-
-    Args:
-        scores: Scores, `(..., T, S)`; a score of minus infinity counts as masked.
-        mask: Bool, broadcastable to the scores, `True` = may attend.
-        sinks: One logit a head, `(H,)`, for scores `(B, H, T, S)`: a key without a value that
-            takes its share of each row, so that the rest sums to less than one.
-
-    Returns:
-        Weights, `(..., T, S)`.
-
-    Raises:
-        TypeError: The scores aren't floating point, or the mask isn't bool.
-        ValueError: A shape or device doesn't fit the scores.
-
-    Source:
-        The sink logit: OpenAI (2025), gpt-oss model card, arXiv:2508.10925.
-
-    Examples:
-        >>> scores = torch.zeros(2, 2)
-        >>> masked_softmax(scores, torch.tensor([[True, True], [False, False]]))
-        tensor([[0.5000, 0.5000],
-                [0.0000, 0.0000]])
-    """
-    _checks.trailing("scores", _checks.floating("scores", scores), "T S")
-    if mask is not None:
-        _checks.broadcastable("mask", _checks.boolean("mask", mask), scores.shape, "... T S")
-        _checks.same_device("mask", mask, "scores", scores)
-        scores = scores.masked_fill(~mask, float("-inf"))
-    if sinks is not None:
-        _check_sinks(sinks, scores)
-        column = sinks.to(scores.dtype).view(1, -1, 1, 1).expand(*scores.shape[:3], 1)
-        return _safe_softmax(torch.cat([scores, column], dim=-1))[..., :-1]
-    return _safe_softmax(scores)
-
-
-def fold_heads(x: Float[Tensor, "B H T K"], groups: int) -> Float[Tensor, "B G RT K"]:
-    """Lay the query heads of a group end to end, so that one product serves them all.
-
-    Examples:
-        >>> fold_heads(torch.zeros(1, 4, 3, 2), 2).shape
-        torch.Size([1, 2, 6, 2])
-    """
-    batch, heads, rows, width = x.shape
-    return x if heads == groups else x.reshape(batch, groups, heads // groups * rows, width)
-
-
-def unfold_heads(x: Float[Tensor, "B G RT E"], heads: int) -> Float[Tensor, "B H T E"]:
-    """Undo `fold_heads`.
-
-    Examples:
-        >>> unfold_heads(torch.zeros(1, 2, 6, 2), 4).shape
-        torch.Size([1, 4, 3, 2])
-    """
-    batch, groups, rows, width = x.shape
-    return x if heads == groups else x.reshape(batch, heads, groups * rows // heads, width)
-
-
-def weighted_sum(
-    weights: Float[Tensor, "B H T S"], v: Float[Tensor, "B G S E"]
-) -> Float[Tensor, "B H T E"]:
-    """The values of a group, summed with the weights of each of its query heads.
-
-    Examples:
-        >>> weighted_sum(torch.full((1, 2, 1, 2), 0.5), torch.ones(1, 1, 2, 1)).flatten()
-        tensor([1., 1.])
-    """
-    return unfold_heads(fold_heads(weights, v.shape[1]) @ v, weights.shape[1])
-
-
-def _safe_softmax(scores: Tensor) -> Tensor:
-    # Filling the row before the softmax, and not only after, keeps NaN out of the gradient.
-    dead = (scores == float("-inf")).all(dim=-1, keepdim=True)
-    return scores.masked_fill(dead, 0.0).softmax(dim=-1).masked_fill(dead, 0.0)
-
-
-def _check_sinks(sinks: Tensor, scores: Tensor) -> None:
-    _checks.rank("scores", scores, "B H T S")
-    _checks.rank("sinks", _checks.floating("sinks", sinks), "H")
-    _checks.axis("sinks", sinks, 0, scores.shape[1], "H", "as in scores")
-    _checks.same_device("sinks", sinks, "scores", scores)
 
 
 def _check_pair(q: Tensor, k: Tensor, same_width: bool = False) -> None:

@@ -7,7 +7,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from attention_guide.functional import _checks
-from attention_guide.functional.decoding import Step, _check_step
+from attention_guide.functional.decoding import CHOOSABLE, Step, _check_step
 
 __all__ = ["Beams", "beam_search", "length_penalty"]
 
@@ -89,8 +89,9 @@ def beam_search(
         tokens takes part with the score that it has then.
 
     Raises:
-        TypeError: The prefix isn't integer.
-        ValueError: A shape or a number is wrong.
+        TypeError: The prefix isn't integer, or `step` can't be called.
+        ValueError: A shape or a number is wrong, or a row of what `step` gives has a NaN, plus
+            infinity or no number at all.
 
     Cost:
         `max_new` calls of `step` at most, on `B·W` rows each.
@@ -108,6 +109,7 @@ def beam_search(
         (tensor([4, 2, 0]), tensor(0.4000))
     """
     _check_search(prefix, max_new, width, eos_id, alpha)
+    _checks.functions(step=step)
     batch, start = prefix.shape
     fill = eos_id if pad_id is None else pad_id
     tokens = prefix[:, None].expand(batch, width, start)
@@ -120,9 +122,9 @@ def beam_search(
         flat = tokens.reshape(batch * width, tokens.shape[2])
         logits = _check_step(step(flat), flat)
         _check_eos(eos_id, logits)
-        total = scores[:, :, None] + logits.float().log_softmax(dim=-1).view(
-            batch, width, logits.shape[1]
-        )
+        chances = logits.float().log_softmax(dim=-1)
+        _checks.every("step(tokens)", ~chances.isnan().any(dim=-1), logits, CHOOSABLE)
+        total = scores[:, :, None] + chances.view(batch, width, logits.shape[1])
         ended = total[:, :, eos_id].clone()
         kept = _keep(kept, _append(tokens, eos_id), ended / length_penalty(n, alpha))
         total[:, :, eos_id] = float("-inf")

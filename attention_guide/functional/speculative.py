@@ -117,7 +117,7 @@ def speculative_decode(
         alone had been sampled.
 
     Raises:
-        TypeError: The prefix isn't integer.
+        TypeError: The prefix isn't integer, or a function can't be called.
         ValueError: A shape or number is wrong.
 
     Cost:
@@ -136,6 +136,8 @@ def speculative_decode(
     _checks.axis("prefix", prefix, 0, 1, "B T", "(one sequence)")
     _checks.integer("max_new", max_new, least=0)
     _checks.integer("lookahead", lookahead, least=1)
+    _checks.functions(target=target, draft=draft)
+    _checks.maybe_functions(warp=warp)
     tokens, end = prefix, prefix.shape[1] + max_new
     while tokens.shape[1] < end:
         # The check adds a token of its own, so no more is drafted than can be used.

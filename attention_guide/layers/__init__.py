@@ -1,14 +1,8 @@
 """Modules: the functions of `attention_guide.functional` with weights, caches and norms."""
 
+from attention_guide.layers.alignment import AdditiveAttention, LuongAttention
 from attention_guide.layers.attention import MultiHeadAttention
-from attention_guide.layers.block import (
-    DecoderBlock,
-    EncoderBlock,
-    ParallelBlock,
-    PostNorm,
-    PreNorm,
-    SandwichNorm,
-)
+from attention_guide.layers.block import DecoderBlock, EncoderBlock, ParallelBlock
 from attention_guide.layers.cache import (
     BlockCache,
     Cache,
@@ -39,12 +33,8 @@ from attention_guide.layers.positions import (
     RotaryPositions,
     SinusoidalPositions,
 )
-from attention_guide.layers.recurrent import (
-    AdditiveAttention,
-    BahdanauDecoder,
-    LuongAttention,
-    LuongDecoder,
-)
+from attention_guide.layers.recurrent import BahdanauDecoder, LuongDecoder
+from attention_guide.layers.residual import PostNorm, PreNorm, SandwichNorm
 
 __all__ = [
     "AdditiveAttention",

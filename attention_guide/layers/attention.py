@@ -132,6 +132,7 @@ class MultiHeadAttention(nn.Module):
         check_sizes(d_memory=d_memory)
         check_scoring(dropout, kernel, options.get("scale"))
         _check_options(n_heads, sinks, options)
+        _checks.maybe_functions(qk_norm=qk_norm, rotary=rotary, position_bias=position_bias)
         self.d_model = d_model
         self.n_heads = n_heads
         self.n_kv_heads = n_heads if n_kv_heads is None else n_kv_heads

@@ -1,4 +1,4 @@
-"""The Transformer block: sublayers on a residual stream, and where the norms stand."""
+"""The Transformer block: attention and a feed-forward on a residual stream."""
 
 from collections.abc import Callable
 from typing import TypeAlias
@@ -12,131 +12,10 @@ from attention_guide.layers._check import check_dropout, check_kind, check_seque
 from attention_guide.layers.cache import BlockCache, Cache, LatentCache
 from attention_guide.layers.linear import LinearCache
 from attention_guide.layers.norm import LayerNorm
+from attention_guide.layers.residual import MakeNorm, PostNorm, check_added
 
-Sublayer: TypeAlias = Callable[[Tensor], Tensor]
-# Makes a norm of a given width: LayerNorm, RMSNorm, ...
-MakeNorm: TypeAlias = Callable[[int], nn.Module]
 # Whatever the block's attention keeps: the block only hands it on.
 AttentionCache: TypeAlias = Cache | LatentCache | LinearCache
-
-
-class PostNorm(nn.Module):
-    r"""Post-norm, $\mathrm{norm}(x + f(x))$: the residual connection of 2017.
-
-    Args:
-        d_model: Width D of the residual stream.
-        dropout: Share of the sublayer's output that training zeroes.
-        norm: Makes the norm.
-
-    Source:
-        Vaswani et al., "Attention Is All You Need", NeurIPS 2017, arXiv:1706.03762, sections
-        3.1 and 5.4.
-
-    Examples:
-        >>> import torch
-        >>> around = PostNorm(4)
-        >>> around(torch.tensor([[1.0, 1.0, 3.0, 3.0]]), torch.zeros_like).round(decimals=2)
-        tensor([[-1., -1.,  1.,  1.]], grad_fn=...)
-    """
-
-    def __init__(self, d_model: int, *, dropout: float = 0.0, norm: MakeNorm = LayerNorm) -> None:
-        super().__init__()
-        check_sizes(d_model=d_model)
-        check_dropout(dropout)
-        self.norm = norm(d_model)
-        self.dropout = nn.Dropout(dropout)
-
-    def forward(self, x: Float[Tensor, "B T D"], sublayer: Sublayer) -> Float[Tensor, "B T D"]:
-        """Add what `sublayer` makes of `x`, then normalise the sum.
-
-        Raises:
-            ValueError: `sublayer` answers in another shape.
-        """
-        return self.norm(x + self.dropout(_check_added(x, "sublayer", sublayer(x))))  # type: ignore[no-any-return]
-
-
-class PreNorm(nn.Module):
-    r"""Pre-norm, $x + f(\mathrm{norm}(x))$: an unbroken residual stream.
-
-    Args:
-        d_model: Width D of the residual stream.
-        dropout: Share of the sublayer's output that training zeroes.
-        norm: Makes the norm.
-
-    Source:
-        Xiong et al., "On Layer Normalization in the Transformer Architecture", ICML 2020,
-        arXiv:2002.04745.
-
-    Examples:
-        >>> import torch
-        >>> around = PreNorm(4)
-        >>> around(torch.tensor([[1.0, 1.0, 3.0, 3.0]]), torch.zeros_like)
-        tensor([[1., 1., 3., 3.]])
-    """
-
-    def __init__(self, d_model: int, *, dropout: float = 0.0, norm: MakeNorm = LayerNorm) -> None:
-        super().__init__()
-        check_sizes(d_model=d_model)
-        check_dropout(dropout)
-        self.norm = norm(d_model)
-        self.dropout = nn.Dropout(dropout)
-
-    def forward(self, x: Float[Tensor, "B T D"], sublayer: Sublayer) -> Float[Tensor, "B T D"]:
-        """Add what `sublayer` makes of the normalised `x`.
-
-        Raises:
-            ValueError: `sublayer` answers in another shape.
-        """
-        return x + self.dropout(_check_added(x, "sublayer", sublayer(self.norm(x))))  # type: ignore[no-any-return]
-
-
-class SandwichNorm(nn.Module):
-    r"""Sandwich norm, $x + \mathrm{norm}_2(f(\mathrm{norm}_1(x)))$: a bounded addition.
-
-    Args:
-        d_model: Width D of the residual stream.
-        dropout: Share of the sublayer's output that training zeroes.
-        norm: Makes the norms.
-
-    Source:
-        Ding et al., "CogView: Mastering Text-to-Image Generation via Transformers", NeurIPS
-        2021, arXiv:2105.13290, where it is "Sandwich-LN".
-
-    Examples:
-        >>> import torch
-        >>> around = SandwichNorm(4)
-        >>> around(torch.tensor([[1.0, 1.0, 3.0, 3.0]]), lambda x: 100 * x).round(decimals=2)
-        tensor([[0., 0., 4., 4.]], grad_fn=...)
-    """
-
-    def __init__(self, d_model: int, *, dropout: float = 0.0, norm: MakeNorm = LayerNorm) -> None:
-        super().__init__()
-        check_sizes(d_model=d_model)
-        check_dropout(dropout)
-        self.norm = norm(d_model)
-        self.norm_after = norm(d_model)
-        self.dropout = nn.Dropout(dropout)
-
-    def forward(self, x: Float[Tensor, "B T D"], sublayer: Sublayer) -> Float[Tensor, "B T D"]:
-        """Add the normalised output of `sublayer` on the normalised `x`.
-
-        Raises:
-            ValueError: `sublayer` answers in another shape.
-        """
-        made = _check_added(x, "sublayer", sublayer(self.norm(x)))
-        return x + self.dropout(self.norm_after(made))  # type: ignore[no-any-return]
-
-
-def _check_added(x: Tensor, name: str, made: Tensor) -> Tensor:
-    """Demand that what is added to `x` is as large as `x`."""
-    if _checks.tensor(name, made).shape != x.shape:
-        raise ValueError(
-            f"{name}: expected an output of the shape {_checks.shape(x)} of x; "
-            f"got {_checks.shape(made)}"
-        )
-    return made
-
-
 # Makes a residual connection of a given width: PostNorm, PreNorm, SandwichNorm, or one of them
 # with its norm and dropout bound by functools.partial.
 MakeResidual: TypeAlias = Callable[[int], nn.Module]
@@ -165,7 +44,7 @@ class EncoderBlock(nn.Module):
 
     Examples:
         >>> import torch
-        >>> from attention_guide.layers import FeedForward, MultiHeadAttention
+        >>> from attention_guide.layers import FeedForward, MultiHeadAttention, PreNorm
         >>> block = EncoderBlock(MultiHeadAttention(8, 2), FeedForward(8, 32), 8, residual=PreNorm)
         >>> block(torch.ones(2, 5, 8)).shape
         torch.Size([2, 5, 8])
@@ -181,6 +60,9 @@ class EncoderBlock(nn.Module):
     ) -> None:
         super().__init__()
         check_sizes(d_model=d_model)
+        check_kind("self_attention", self_attention, nn.Module)
+        check_kind("feed_forward", feed_forward, nn.Module)
+        _checks.functions(residual=residual)
         self.self_attention = self_attention
         self.feed_forward = feed_forward
         self.attention_residual = residual(d_model)
@@ -248,6 +130,10 @@ class DecoderBlock(nn.Module):
     ) -> None:
         super().__init__()
         check_sizes(d_model=d_model)
+        check_kind("self_attention", self_attention, nn.Module)
+        check_kind("cross_attention", cross_attention, nn.Module)
+        check_kind("feed_forward", feed_forward, nn.Module)
+        _checks.functions(residual=residual)
         self.self_attention = self_attention
         self.cross_attention = cross_attention
         self.feed_forward = feed_forward
@@ -343,9 +229,12 @@ class ParallelBlock(nn.Module):
     ) -> None:
         super().__init__()
         check_sizes(d_model=d_model)
+        check_dropout(dropout)
+        check_kind("self_attention", self_attention, nn.Module)
+        check_kind("feed_forward", feed_forward, nn.Module)
+        _checks.functions(norm=norm)
         self.self_attention = self_attention
         self.feed_forward = feed_forward
-        check_dropout(dropout)
         self.norm = norm(d_model)
         self.dropout = nn.Dropout(dropout)
         self.d_model = d_model
@@ -367,5 +256,5 @@ class ParallelBlock(nn.Module):
         )
         fed = self.feed_forward(normed)
         for name, made in (("self_attention", attended), ("feed_forward", fed)):
-            _check_added(x, name, made)
+            check_added(x, name, made)
         return x + self.dropout(attended) + self.dropout(fed)  # type: ignore[no-any-return]

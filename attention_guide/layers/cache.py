@@ -11,7 +11,7 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from attention_guide.functional import _checks
+from attention_guide.layers._buffer import Buffer, check_no_grad, check_pair, check_same
 from attention_guide.layers._check import check_sizes
 
 
@@ -64,8 +64,8 @@ class KVCache:
     """
 
     def __init__(self, max_len: int) -> None:
-        self._keys = _Buffer(max_len)
-        self._values = _Buffer(max_len)
+        self._keys = Buffer(max_len)
+        self._values = Buffer(max_len)
 
     @property
     def length(self) -> int:
@@ -89,7 +89,7 @@ class KVCache:
             RuntimeError: The tensors want gradients.
         """
         # Both before either: a refused update leaves the cache as it was.
-        _check_pair("k", k, "B G T K", "v", v, "B G T E")
+        check_pair("k", k, "B G T K", "v", v, "B G T E")
         self._keys.check("k", k)
         self._values.check("v", v)
         return self._keys.append(k), self._values.append(v)
@@ -180,10 +180,10 @@ class SlidingCache:
             TypeError: Not floating point.
             RuntimeError: The tensors want gradients.
         """
-        _check_pair("k", k, "B G T K", "v", v, "B G T E")
+        check_pair("k", k, "B G T K", "v", v, "B G T E")
         for name, x, held in zip("kv", (k, v), self._kept or (k, v), strict=False):
-            _check_no_grad(name, x)
-            _check_same(name, x, held)
+            check_no_grad(name, x)
+            check_same(name, x, held)
         start, self._length = self._length, self._length + k.shape[-2]
         positions = torch.arange(start, self._length, device=k.device)
         if self._kept is not None:
@@ -228,8 +228,8 @@ class LatentCache:
     """
 
     def __init__(self, max_len: int) -> None:
-        self._latents = _Buffer(max_len)
-        self._rope_keys = _Buffer(max_len)
+        self._latents = Buffer(max_len)
+        self._rope_keys = Buffer(max_len)
 
     @property
     def length(self) -> int:
@@ -252,7 +252,7 @@ class LatentCache:
             TypeError: Not floating point.
             RuntimeError: The tensors want gradients.
         """
-        _check_pair("latent", latent, "B T R", "rope_key", rope_key, "B T P")
+        check_pair("latent", latent, "B T R", "rope_key", rope_key, "B T P")
         self._latents.check("latent", latent)
         self._rope_keys.check("rope_key", rope_key)
         return self._latents.append(latent), self._rope_keys.append(rope_key)
@@ -315,84 +315,3 @@ class BlockCache(NamedTuple):
 
     self_attention: Cache
     cross_attention: MemoryCache
-
-
-class _Buffer:
-    """A tensor `(..., S, K)` that grows along S inside room allocated once."""
-
-    def __init__(self, max_len: int) -> None:
-        check_sizes(max_len=max_len)
-        self.max_len = max_len
-        self.length = 0
-        self._data: Tensor | None = None
-
-    @property
-    def n_bytes(self) -> int:
-        return 0 if self._data is None else self._data.numel() * self._data.element_size()
-
-    def check(self, name: str, x: Tensor) -> None:
-        _check_no_grad(name, x)
-        if self._data is not None:
-            _check_same(name, x, self._data)
-        end = self.length + x.shape[-2]
-        if end > self.max_len:
-            raise ValueError(f"{name}: the cache has room for {self.max_len} tokens; got {end}")
-
-    def append(self, x: Tensor) -> Tensor:
-        if self._data is None:
-            self._data = x.new_empty(*x.shape[:-2], self.max_len, x.shape[-1])
-        start, self.length = self.length, self.length + x.shape[-2]
-        self._data[..., start : self.length, :] = x
-        return self._data[..., : self.length, :]
-
-    def crop(self, length: int) -> None:
-        if not 0 <= _checks.integer("length", length) <= self.length:
-            raise ValueError(f"length: expected 0 to {self.length}; got {length}")
-        self.length = length
-
-    def reorder(self, rows: Tensor) -> None:
-        _checks.rank("rows", _checks.integral("rows", rows), "B2")
-        if self._data is None:
-            return
-        try:
-            self._data = self._data.index_select(0, rows)
-        except IndexError as error:
-            raise ValueError(
-                f"rows: expected 0 to {len(self._data) - 1}, the rows of the batch; "
-                f"got {int(rows.min())} to {int(rows.max())}"
-            ) from error
-
-
-def _check_pair(
-    name: str, x: Tensor, letters: str, other_name: str, other: Tensor, other_letters: str
-) -> None:
-    """Demand two tensors that differ in their last axis alone."""
-    _checks.rank(name, _checks.floating(name, x), letters)
-    _checks.floating(other_name, other)
-    if other.shape[:-1] == x.shape[:-1]:
-        return
-    _checks.rank(other_name, other, other_letters)
-    for position, size in enumerate(x.shape[:-1]):
-        _checks.axis(other_name, other, position, size, other_letters, f"as in {name}")
-
-
-def _check_no_grad(name: str, x: Tensor) -> None:
-    if torch.is_grad_enabled() and x.requires_grad:
-        raise RuntimeError(
-            f"{name}: a cache is written in place, which autograd can't follow; "
-            "decode under torch.no_grad()"
-        )
-
-
-def _check_same(name: str, x: Tensor, held: Tensor) -> None:
-    expected, got = (*held.shape[:-2], "T", held.shape[-1]), tuple(x.shape)
-    if len(got) != len(expected) or any(
-        e not in (g, "T") for e, g in zip(expected, got, strict=True)
-    ):
-        shape = ", ".join(map(str, expected))
-        raise ValueError(f"{name}: expected ({shape}) as the cache holds it; got {got}")
-    if x.dtype != held.dtype or x.device != held.device:
-        raise ValueError(
-            f"{name}: expected {held.dtype} on {held.device} as the cache holds it; "
-            f"got {x.dtype} on {x.device}"
-        )

@@ -7,7 +7,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from attention_guide.functional import Kernel, attention, attention_weights
-from attention_guide.functional.scores import weighted_sum
+from attention_guide.functional.groups import weighted_sum
 
 
 @runtime_checkable

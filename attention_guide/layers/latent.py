@@ -7,7 +7,7 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
-from attention_guide.functional import Kernel, rope
+from attention_guide.functional import Kernel, _checks, rope
 from attention_guide.layers._check import (
     check_kind,
     check_positions,
@@ -104,6 +104,7 @@ class LatentAttention(nn.Module):
             d_latent=d_latent, d_rope=d_rope, d_value=d_value, d_query_latent=d_query_latent
         )
         check_scoring(dropout, kernel, scale)
+        _checks.functions(rotary=rotary, norm=norm)
         self.n_heads, self.d_rope, self.d_latent = n_heads, d_rope, d_latent
         self.d_head = head_width(d_model, n_heads, d_head)
         self.d_value = self.d_head if d_value is None else d_value

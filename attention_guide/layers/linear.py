@@ -7,7 +7,7 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
-from attention_guide.functional import elu_feature, kernel_attention, linear_attention
+from attention_guide.functional import _checks, elu_feature, kernel_attention, linear_attention
 from attention_guide.functional.linear import LinearForm
 from attention_guide.layers._check import (
     check_choice,
@@ -104,6 +104,7 @@ class LinearAttention(nn.Module):
         super().__init__()
         check_choice("form", form, get_args(LinearForm))
         check_sizes(chunk=chunk)
+        _checks.maybe_functions(feature=feature, decay=decay, beta=beta, out_norm=out_norm)
         self.n_heads = n_heads
         self.d_head = head_width(d_model, n_heads, d_head)
         width = n_heads * self.d_head

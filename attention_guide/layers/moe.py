@@ -8,7 +8,13 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from attention_guide.functional import _checks
-from attention_guide.layers._check import check_below, check_sequence, check_sizes, check_width
+from attention_guide.layers._check import (
+    check_below,
+    check_kind,
+    check_sequence,
+    check_sizes,
+    check_width,
+)
 
 
 class Routing(NamedTuple):
@@ -79,6 +85,11 @@ class MixtureOfExperts(nn.Module):
     ) -> None:
         super().__init__()
         check_sizes(d_model=d_model, n_active=n_active)
+        experts = list(experts)
+        for place, expert in enumerate(experts):
+            check_kind(f"experts[{place}]", expert, nn.Module)
+        if shared is not None:
+            check_kind("shared", shared, nn.Module)
         self.experts = nn.ModuleList(experts)
         if n_active > len(self.experts):
             raise ValueError(f"n_active: expected 1 to {len(self.experts)}; got {n_active}")

@@ -10,7 +10,8 @@ from torch import Tensor, nn
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
 from attention_guide.layers._check import check_ids, check_sequence
-from attention_guide.layers.recurrent import LUONG_SCORES, BahdanauDecoder, LuongDecoder
+from attention_guide.layers.alignment import LUONG_SCORES
+from attention_guide.layers.recurrent import BahdanauDecoder, LuongDecoder
 
 
 @dataclass(frozen=True)

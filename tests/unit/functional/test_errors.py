@@ -309,6 +309,9 @@ OTHERS: list[tuple[Call, type[Exception], str]] = [
     (lambda: f.elu_feature(ints), TypeError, r"x: expected a floating-point tensor"),
     (lambda: f.greedy(logits[0]), ValueError, r"logits: expected \(B, V\); got \(6,\)"),
     (lambda: f.greedy(logits[:, :0]), ValueError, r"logits: expected .* V at least 1"),
+    (lambda: f.greedy(torch.tensor([[0.0, nan]])), ValueError, r"logits: .*got from nan to nan"),
+    (lambda: f.greedy(torch.tensor([[0.0, inf]])), ValueError, r"logits: .*; got from 0 to inf"),
+    (lambda: f.greedy(torch.tensor([[-inf, -inf]])), ValueError, r"logits: .*; got from -inf to"),
     (lambda: f.sample(tokens), TypeError, r"logits: expected a floating-point tensor"),
     (
         lambda: f.sample(torch.tensor([[0.0, 1.0], [nan, 1.0]])),
@@ -357,6 +360,32 @@ OTHERS: list[tuple[Call, type[Exception], str]] = [
         lambda: f.beam_search(lambda t: torch.zeros(len(t), 4), tokens, 3, 2, eos_id=4),
         ValueError,
         r"eos_id: expected a token below V = 4; got 4",
+    ),
+    (
+        lambda: f.beam_search(lambda t: torch.full((len(t), 4), nan), tokens, 3, 2, eos_id=1),
+        ValueError,
+        r"step\(tokens\): expected numbers or minus infinity.*got from nan",
+    ),
+    (lambda: f.generate(None, tokens, 3), TypeError, r"step: expected a function or a module"),  # type: ignore[arg-type]
+    (
+        lambda: f.generate(f.greedy, tokens, 3, choose="greedy"),  # type: ignore[arg-type]
+        TypeError,
+        r"choose: expected a function or a module; got str",
+    ),
+    (
+        lambda: f.beam_search(5, tokens, 3, 2, eos_id=1),  # type: ignore[arg-type]
+        TypeError,
+        r"step: expected a function or a module; got int",
+    ),
+    (
+        lambda: f.speculative_decode(f.greedy, x, tokens[:1], 2),  # type: ignore[arg-type]
+        TypeError,
+        r"draft: expected a function or a module; got Tensor",
+    ),
+    (
+        lambda: f.speculative_decode(f.greedy, f.greedy, tokens[:1], 2, warp=0.8),  # type: ignore[arg-type]
+        TypeError,
+        r"warp: expected a function or a module; got float",
     ),
     (
         lambda: f.beam_search(f.greedy, tokens, 0, 2, eos_id=1),

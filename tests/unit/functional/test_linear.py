@@ -154,3 +154,15 @@ def test_half_precision_accumulates_in_float32() -> None:
     assert out.dtype == torch.bfloat16
     assert state.dtype == torch.float32
     assert state.item() == 4096
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_no_positions_are_still_joined_to_what_they_came_of(form: Any) -> None:
+    q, k, v = (torch.ones(1, 2, 0, 4, requires_grad=True) for _ in range(3))
+    decay = torch.zeros(1, 2, 0, 4)
+    out, memory = linear_attention(q, k, v, decay=decay, form=form)
+    assert out.shape == (1, 2, 0, 4)
+    assert memory.shape == (1, 2, 4, 4)
+    out.sum().backward()
+    assert q.grad is not None
+    assert q.grad.shape == q.shape

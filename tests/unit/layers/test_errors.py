@@ -17,6 +17,7 @@ from attention_guide.layers import (
     BahdanauDecoder,
     BetaGate,
     DecayGate,
+    DecoderBlock,
     EncoderBlock,
     FeedForward,
     GatedFeedForward,
@@ -350,6 +351,38 @@ CACHES: list[Wrong] = [
     (lambda: filled(KVCache(8)).reorder([0]), TypeError, "rows: expected a torch.Tensor; got list"),  # type: ignore[arg-type]
 ]
 
+# What isn't a function where one is asked for: the layer, what is handed to it, and its name.
+NOT_FUNCTIONS: list[tuple[Callable[..., Any], str]] = [
+    (partial(FeedForward, D, 16), "activation"),
+    (partial(GatedFeedForward, D, 16), "activation"),
+    (MHA, "qk_norm"),
+    (MHA, "rotary"),
+    (MHA, "position_bias"),
+    (LATENT, "norm"),
+    (LATENT, "rotary"),
+    (partial(LinearAttention, D, H), "feature"),
+    (partial(LinearAttention, D, H), "decay"),
+    (partial(LinearAttention, D, H), "beta"),
+    (partial(LinearAttention, D, H), "out_norm"),
+    (partial(PostNorm, D), "norm"),
+    (partial(PreNorm, D), "norm"),
+    (partial(SandwichNorm, D), "norm"),
+    (partial(EncoderBlock, MHA(), FeedForward(D, 16), D), "residual"),
+    (partial(DecoderBlock, MHA(), MHA(), FeedForward(D, 16), D), "residual"),
+    (partial(ParallelBlock, MHA(), FeedForward(D, 16), D), "norm"),
+]
+NOT_MODULES: list[tuple[Callable[[], Any], str]] = [
+    (lambda: EncoderBlock(torch.relu, FeedForward(D, 16), D), "self_attention"),  # type: ignore[arg-type]
+    (lambda: EncoderBlock(MHA(), torch.relu, D), "feed_forward"),  # type: ignore[arg-type]
+    (lambda: DecoderBlock(torch.relu, MHA(), FeedForward(D, 16), D), "self_attention"),  # type: ignore[arg-type]
+    (lambda: DecoderBlock(MHA(), torch.relu, FeedForward(D, 16), D), "cross_attention"),  # type: ignore[arg-type]
+    (lambda: DecoderBlock(MHA(), MHA(), torch.relu, D), "feed_forward"),  # type: ignore[arg-type]
+    (lambda: ParallelBlock(torch.relu, FeedForward(D, 16), D), "self_attention"),  # type: ignore[arg-type]
+    (lambda: ParallelBlock(MHA(), torch.relu, D), "feed_forward"),  # type: ignore[arg-type]
+    (lambda: MixtureOfExperts(D, [FeedForward(D, 16), torch.relu]), r"experts\[1\]"),  # type: ignore[list-item]
+    (lambda: MixtureOfExperts(D, [FeedForward(D, 16)], 1, shared=torch.relu), "shared"),  # type: ignore[arg-type]
+]
+
 WRONG = [*SIZES, *OPTIONS, *DTYPES, *IDENTIFIERS, *SHAPES, *RECURRENT, *CACHES]
 
 
@@ -359,6 +392,18 @@ def test_wrong_arguments_are_named(
 ) -> None:
     with torch.no_grad(), pytest.raises(error, match=message):
         call()
+
+
+@pytest.mark.parametrize(("make", "name"), NOT_FUNCTIONS)
+def test_what_cannot_be_called_is_named(make: Callable[..., Any], name: str) -> None:
+    with pytest.raises(TypeError, match=f"{name}: expected a function or a module; got str"):
+        make(**{name: "gelu"})
+
+
+@pytest.mark.parametrize(("make", "name"), NOT_MODULES)
+def test_what_is_no_module_is_named(make: Callable[[], Any], name: str) -> None:
+    with pytest.raises(TypeError, match=f"{name}: expected a Module; got "):
+        make()
 
 
 def test_a_refused_update_leaves_the_cache_as_it_was() -> None:

@@ -9,7 +9,7 @@ from attention_guide.functional import (
     dot_scores,
     general_scores,
 )
-from attention_guide.layers.recurrent import (
+from attention_guide.layers import (
     AdditiveAttention,
     BahdanauDecoder,
     LuongAttention,
