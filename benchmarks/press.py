@@ -1,10 +1,13 @@
 """How long the press takes: all pages cold, warm, after one page's edit, after one package file's.
 
+And how long a reader of each page waits for its slowest block, the training that it does live.
+
 Works on a copy of the tracked files in a temporary folder; the checkout is not touched.
 """
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import subprocess
@@ -16,6 +19,8 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 PAGE = "docs/theory/scaled-dot-product.md"
 MODULE = "attention_guide/functional/attention.py"
+LIVE_SECONDS = 15
+LIVE_SECONDS_OF = {"implementation/transformer": 60}  # the page trains until all is right
 
 
 def main() -> None:
@@ -24,6 +29,7 @@ def main() -> None:
         copy = Path(folder)
         _copy_tracked(copy)
         cold = _run(copy)
+        slowest = _slowest(copy)
         cases = {"cold: every page": cold, "warm: nothing changed": _run(copy)}
         _append(copy / PAGE, "\nOne more sentence.\n")
         cases["one page edited"] = _run(copy)
@@ -31,6 +37,11 @@ def main() -> None:
         cases["one package file edited"] = _run(copy)
         for name, seconds in cases.items():
             print(f"{name:<28} {seconds:8.1f} s  {seconds / cold:6.2f} of cold")
+    print("\nthe slowest block of each page, beside others")
+    for page, (line, seconds) in sorted(slowest.items()):
+        bar = LIVE_SECONDS_OF.get(page, LIVE_SECONDS)
+        met = "met" if seconds <= bar else "NOT MET"
+        print(f"{page:<28} {seconds:8.1f} s  line {line:<5} ≤ {bar} {met}")
 
 
 def _copy_tracked(target: Path) -> None:
@@ -52,6 +63,18 @@ def _run(copy: Path) -> float:
         cwd=copy, env={**os.environ, **paths}, check=True, stdout=subprocess.DEVNULL,
     )  # fmt: skip
     return time.perf_counter() - started
+
+
+def _slowest(copy: Path) -> dict[str, tuple[int, float]]:
+    """Line and seconds of the slowest block of every page that the last run wrote down."""
+    cache = copy / ".cache" / "press"
+    found = {}
+    for record in cache.rglob("record.json"):
+        blocks = json.loads(record.read_text(encoding="utf-8"))["blocks"]
+        page = record.parent.parent.relative_to(cache).as_posix()
+        if blocks:
+            found[page] = max(((b["line"], b["seconds"]) for b in blocks), key=lambda b: b[1])
+    return found
 
 
 def _append(path: Path, text: str) -> None:

@@ -22,7 +22,7 @@ from mkdocs.structure.files import File, Files
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
-from book import downloads, labs, minilm, mkdocs_lines, press, scripts  # noqa: E402  (MkDocs loads hooks without the repository on the path)
+from book import downloads, labs, minilm, mkdocs_lines, press, scripts, source_links  # noqa: E402  (MkDocs loads hooks without the repository on the path)
 from book.build import OFFLINE, PDF  # noqa: E402
 from book.chapters import DOCS  # noqa: E402
 from book.markdown import labs as notebook_html  # noqa: E402
@@ -92,10 +92,12 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
 
 @event_priority(-50)  # after mkdocs-jupyter has rendered the notebook
 def on_page_content(html: str, page: Page, config: MkDocsConfig, files: Files) -> str:
-    """Set the formulas of labs, and drop what their template would fetch from other hosts."""
-    if not page.file.src_uri.endswith(".ipynb"):
-        return html
-    return notebook_html.clean(html, f"docs/{page.file.src_uri}")
+    """Clean the labs of what their template would fetch; link the reference to its sources."""
+    if page.file.src_uri.endswith(".ipynb"):
+        return notebook_html.clean(html, f"docs/{page.file.src_uri}")
+    if config.repo_url and page.file.src_uri.startswith("reference/"):
+        return source_links.add(html, config.repo_url, config.extra["build"]["commit"])
+    return html
 
 
 def _add(files: Files, config: MkDocsConfig, uri: str, source: Path) -> None:

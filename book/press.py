@@ -17,6 +17,7 @@ import sys
 import time
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor, as_completed
+from ctypes.util import find_library
 from dataclasses import dataclass
 from functools import cache
 from importlib import metadata
@@ -231,7 +232,10 @@ def environment() -> str:
         if d.metadata["Name"] != "attention-guide"
     )
     network = "network" if os.environ.get("ATTENTION_GUIDE_NETWORK") else "no network"
-    return "\n".join([platform.python_version(), platform.machine(), network, *installed])
+    # Whether there is a GPU, as far as can be told without importing torch.
+    driver = find_library("nvcuda" if sys.platform == "win32" else "cuda") or "no GPU"
+    machine = [platform.python_version(), platform.machine(), network, driver]
+    return "\n".join([*machine, *installed])
 
 
 def main(paths: list[str]) -> None:
