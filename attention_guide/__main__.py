@@ -18,8 +18,15 @@ def main(arguments: list[str] | None = None) -> int:
     checking = commands.add_parser("check", help="check an attention function or module")
     checking.add_argument("target", help="package.module:name of a callable, module or Adapter")
     checking.add_argument("--json", action="store_true", help="print the report as JSON")
-    copying = commands.add_parser("copy", help="print a piece as one file that imports torch alone")
-    copying.add_argument("name", nargs="?", help="a public name; without one, the names are listed")
+    copying = commands.add_parser(
+        "copy",
+        help="print a piece as one file that imports torch alone",
+        description="Print a piece as one file that imports torch alone: any function, layer, "
+        "model or explanation, the recorder, the switch for fast products.",
+    )
+    copying.add_argument(
+        "name", nargs="?", help="the name of such a piece; without one, the names are listed"
+    )
     options = parser.parse_args(arguments)
     return _copy(parser, options) if options.command == "copy" else _check(parser, options)
 

@@ -37,6 +37,10 @@ software is provided "as is", without warranty of any kind.
 def copyable() -> dict[str, str]:
     """The name of every piece that can be copied, with the module where it is found.
 
+    These are the functions, layers, models and explanations, the switch for fast products and the
+    recorder. What reads files, draws, trains or checks (data, text, checkpoints, plots, training,
+    conformance) isn't among them: it needs more than torch, or a package around it.
+
     Examples:
         >>> copyable()["causal_mask"], copyable()["Kernel"]
         ('attention_guide.functional', 'attention_guide.functional')

@@ -108,6 +108,11 @@ def infinite_fill(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None = None) -
     return torch.softmax(scores, -1) @ v
 
 
+def dropped_row(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None = None) -> Tensor:
+    """Drops the empty row's NaN from the output; the values' gradient is still 0 times NaN."""
+    return infinite_fill(q, k, v, mask=mask).nan_to_num()
+
+
 def zeroed_scores(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None = None) -> Tensor:
     """Multiplies masked scores by 0, which softmax takes for an ordinary score."""
     scores = _scores(q, k)
@@ -166,6 +171,14 @@ def _windowed(q: Tensor, k: Tensor, v: Tensor, *, causal: bool = False) -> Tenso
     return attention(q, k, v, causal=causal, window=WINDOW if causal else None)
 
 
+def cut_too_early(q: Tensor, k: Tensor, v: Tensor, *, causal: bool = False) -> Tensor:
+    """Cuts the keys to one window for several queries at once: the earlier ones lose theirs."""
+    if causal:
+        size = WINDOW[0] + 1
+        k, v = k[..., -size:, :], v[..., -size:, :]
+    return _windowed(q, k, v, causal=causal)
+
+
 def windowless_step(
     q: Tensor, k: Tensor, v: Tensor, state: State | None
 ) -> tuple[Tensor, State]:  # fmt: skip
@@ -200,8 +213,14 @@ def _masked(broken: Callable[..., Tensor]) -> tuple[Adapter, Adapter]:
     return Adapter(broken), Adapter(_right)
 
 
-def _causal(broken: Callable[..., Tensor]) -> tuple[Adapter, Adapter]:
-    return tuple(Adapter(f, masked=False, causal=True) for f in (broken, _right_causal))  # type: ignore[return-value]
+def _causal(
+    broken: Callable[..., Tensor],
+    mended: Callable[..., Tensor] = _right_causal,
+    window: tuple[int, int] | None = None,
+) -> tuple[Adapter, Adapter]:
+    return tuple(  # type: ignore[return-value]
+        Adapter(f, masked=False, causal=True, window=window) for f in (broken, mended)
+    )
 
 
 def _stepped(
@@ -215,40 +234,47 @@ def _stepped(
     )
 
 
+_LABELS: list[tuple[str, str, Callable[..., object], str, tuple[Adapter, Adapter]]] = [
+    ("upper triangle handed to SDPA", "rasbt/LLMs-from-scratch#1061", upper_triangle,
+     "causality", _causal(upper_triangle)),
+    ("the lost causal mask", "pytorch/tutorials#2478", forgotten_mask,
+     "causality", _causal(forgotten_mask)),
+    ("masked_fill without its result", "QwenLM/Qwen#933", unused_fill,
+     "causality", _causal(unused_fill)),
+    ("causal from the top left", "pytorch/pytorch#108108", top_left,
+     "causal alignment", _causal(top_left)),
+    ("uniform where nothing is allowed", "d2l-ai/d2l-en#2423", large_negative,
+     "rows that may attend nowhere", _masked(large_negative)),
+    ("NaN where nothing is allowed", "pytorch/pytorch#27968", infinite_fill,
+     "rows that may attend nowhere", _masked(infinite_fill)),
+    ("NaN in the gradient alone", "pytorch/pytorch#41508", dropped_row,
+     "rows that may attend nowhere", _masked(dropped_row)),
+    ("zero is a score", "georg-wolflein/good-features#1", zeroed_scores,
+     "padding invariance", _masked(zeroed_scores)),
+    ("padding on the queries", "bentrevett/pytorch-seq2seq#96", padded_queries,
+     "padding invariance", _masked(padded_queries)),
+    ("a causal mask on the encoder's words", "keras-team/keras-io#1046", causal_memory,
+     "padding invariance", _masked(causal_memory)),
+    ("padding left to the loss", "datawhalechina/happy-llm#170", ignored_padding,
+     "padding invariance", _masked(ignored_padding)),
+    ("inverted polarity", "tensorflow/text#894", inverted,
+     "mask polarity", _masked(inverted)),
+    ("scaled by the model width", "Graylab/DL4Proteins-notebooks#12", model_width,
+     "scale by head width", _masked(model_width)),
+    ("scaled after the softmax", "FrancescoSaverioZuppichini/ViT#2", scaled_weights,
+     "rows sum to one", _masked(scaled_weights)),
+    ("batch read as sequence", "DaoyuanLi2816/Molecule-Generator#22", batch_as_sequence,
+     "batch independence", _masked(batch_as_sequence)),
+    ("decoding without the window", "karpathy/nanochat#452", windowless_step,
+     "cache = no cache", _stepped(windowless_step, _window_step, _windowed, WINDOW)),
+    ("a window cut too early", "rasbt/LLMs-from-scratch#1008", cut_too_early,
+     "parity with the reference", _causal(cut_too_early, _windowed, WINDOW)),
+    ("a pointer that is not reset", "rasbt/LLMs-from-scratch#925", stale_pointer,
+     "cache = no cache", _stepped(stale_pointer(), _plain_step, _right_causal)),
+]  # fmt: skip
+
 SPECIMENS: tuple[Specimen, ...] = tuple(
     Specimen(name, source, str(story.__doc__).strip(), exposed_by, *adapters)
-    for name, source, story, exposed_by, adapters in [
-        ("upper triangle handed to SDPA", "rasbt/LLMs-from-scratch#1061", upper_triangle,
-         "causality", _causal(upper_triangle)),
-        ("the lost causal mask", "pytorch/tutorials#2478", forgotten_mask,
-         "causality", _causal(forgotten_mask)),
-        ("masked_fill without its result", "QwenLM/Qwen#933", unused_fill,
-         "causality", _causal(unused_fill)),
-        ("causal from the top left", "pytorch/pytorch#108108", top_left,
-         "causal alignment", _causal(top_left)),
-        ("uniform where nothing is allowed", "d2l-ai/d2l-en#2423", large_negative,
-         "rows that may attend nowhere", _masked(large_negative)),
-        ("NaN where nothing is allowed", "pytorch/pytorch#41508", infinite_fill,
-         "rows that may attend nowhere", _masked(infinite_fill)),
-        ("zero is a score", "georg-wolflein/good-features#1", zeroed_scores,
-         "padding invariance", _masked(zeroed_scores)),
-        ("padding on the queries", "bentrevett/pytorch-seq2seq#96", padded_queries,
-         "padding invariance", _masked(padded_queries)),
-        ("a causal mask on the encoder's words", "keras-team/keras-io#1046", causal_memory,
-         "padding invariance", _masked(causal_memory)),
-        ("padding left to the loss", "datawhalechina/happy-llm#170", ignored_padding,
-         "padding invariance", _masked(ignored_padding)),
-        ("inverted polarity", "tensorflow/text#894", inverted,
-         "mask polarity", _masked(inverted)),
-        ("scaled by the model width", "Graylab/DL4Proteins-notebooks#12", model_width,
-         "scale by head width", _masked(model_width)),
-        ("scaled after the softmax", "FrancescoSaverioZuppichini/ViT#2", scaled_weights,
-         "rows sum to one", _masked(scaled_weights)),
-        ("batch read as sequence", "DaoyuanLi2816/Molecule-Generator#22", batch_as_sequence,
-         "batch independence", _masked(batch_as_sequence)),
-        ("decoding without the window", "karpathy/nanochat#452", windowless_step,
-         "cache = no cache", _stepped(windowless_step, _window_step, _windowed, WINDOW)),
-        ("a pointer that is not reset", "rasbt/LLMs-from-scratch#925", stale_pointer,
-         "cache = no cache", _stepped(stale_pointer(), _plain_step, _right_causal)),
-    ]
-)  # fmt: skip
+    for name, source, story, exposed_by, adapters in _LABELS
+)
+"""Every published bug of the museum, each with the property that exposes it."""

@@ -32,6 +32,7 @@ MASKS = "implementation/masks"
 SCALED = "theory/scaled-dot-product"
 
 PROPERTIES: list[Property] = []
+"""Every property, in the order of a report; each function below adds its own."""
 
 
 def _property(
@@ -77,12 +78,14 @@ def causality(adapter: Adapter) -> str | None:
     q, k, v = tensors(adapter)
     before = _causal(adapter, q, k, v)
     for position in range(1, 6):
-        k2, v2 = k.clone(), v.clone()
+        q2, k2, v2 = q.clone(), k.clone(), v.clone()
+        # In self-attention a later token is a query, too.
+        q2[..., position:, :] = 5.0
         k2[..., position:, :] = 7.0
         v2[..., position:, :] = -7.0
-        after = _causal(adapter, q, k2, v2)
+        after = _causal(adapter, q2, k2, v2)
         if not torch.equal(before[..., :position, :], after[..., :position, :]):
-            return f"changing keys and values from position {position} on changed outputs before it"
+            return f"changing q, k and v from position {position} on changed outputs before it"
     return _missing_past(adapter, q, k, v, before)
 
 
@@ -160,7 +163,12 @@ def dead_rows(adapter: Adapter) -> str | None:
         return f"query 2 of sequence 0 may attend nowhere; its output is {row.flatten()[0].item()}"
     grads = torch.autograd.grad(out.sum(), (q, k, v))
     bad = [name for name, x in zip("qkv", grads, strict=True) if not finite(x)]
-    return f"the gradient of {', '.join(bad)} is not finite" if bad else None
+    if bad:
+        return f"the gradient of {', '.join(bad)} is not finite"
+    steepest = grads[0][0, :, 2].abs().max().item()
+    if steepest == 0:
+        return None
+    return f"query 2 of sequence 0 may attend nowhere; its gradient is up to {steepest:.4g}"
 
 
 @_property("chunked = whole", "implementation/kv-cache")

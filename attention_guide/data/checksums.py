@@ -12,6 +12,7 @@ import numpy as np
 import torch
 
 Splits: TypeAlias = Mapping[str, Sequence[Any]]
+"""The examples of a data set, by the name of their split."""
 
 
 def checksum(splits: Splits) -> str:

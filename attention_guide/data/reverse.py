@@ -9,6 +9,7 @@ from typing import Final
 from attention_guide.data.cards import Card
 
 ALPHABET: Final = string.ascii_lowercase
+"""The letters of which the strings are made."""
 
 CARD: Final = Card(
     name="reverse",

@@ -8,6 +8,7 @@ from torch import Tensor
 from attention_guide.functional import _checks
 
 Score = Callable[[Tensor], Tensor]
+"""What an explanation explains: from a batch of inputs `(B, T, ...)` to one number each, `(B,)`."""
 
 
 def tokens(name: str, x: object) -> Tensor:

@@ -123,6 +123,7 @@ def _pair(a: Numbers, b: Numbers) -> tuple[Tensor, Tensor]:
 
 
 def _ranks(values: Float[Tensor, " T"]) -> Float[Tensor, " T"]:
+    """Places in the order of values `(T,)`, from 1 on; equals share theirs, `(T,)`."""
     below = (values[:, None] > values).sum(1)
     equal = (values[:, None] == values).sum(1)
     return below + (equal.to(values) + 1) / 2

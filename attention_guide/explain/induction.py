@@ -85,7 +85,7 @@ def repeated_ids(
         generator: Draws the ids; `None` for torch's own.
 
     Returns:
-        `(batch, period · repeats)`.
+        `(B, T)` with B = `batch` and T = `period · repeats`.
 
     Raises:
         TypeError: A count that isn't an int.

@@ -15,7 +15,7 @@ def logit_lens(
     run: Callable[[], object],
     blocks: Sequence[nn.Module] | nn.ModuleList,
     readout: Callable[[Tensor], Tensor],
-) -> Float[Tensor, "L B T V"]:
+) -> Float[Tensor, "L1 B T V"]:
     r"""Logit lens, $\ell_l = \mathrm{readout}(h_l)$ for the stream before and after every block.
 
     The residual stream keeps its meaning from block to block, so the model's own last step
@@ -30,8 +30,8 @@ def logit_lens(
             `lambda h: model.output_proj(model.decoder.norm(h))`.
 
     Returns:
-        `(L + 1, B, T, V)` for L blocks: what is read before the first block, after it, and so on;
-        the last is the model's own logits.
+        `(L1, B, T, V)` with L1 = L + 1 for L blocks: what is read before the first block, after
+        it, and so on; the last is the model's own logits.
 
     Raises:
         TypeError: A block's first input or its output isn't a floating-point tensor.

@@ -7,6 +7,13 @@ from torch import Tensor
 
 Window = tuple[int | None, int | None]
 
+# What torch computes with everywhere. For the others (float8, uint16, ...) it has few kernels.
+FLOATS = (torch.float32, torch.bfloat16, torch.float16, torch.float64)
+INTEGERS = (torch.int64, torch.int32, torch.int16, torch.int8, torch.uint8)
+LARGEST = torch.finfo(torch.float64).max
+# So far below what an int64 holds that no sum of two overflows.
+FARTHEST = 2**62
+
 
 def shape(x: Tensor) -> str:
     """The shape as it is printed in messages, `(2, 4, 5, 8)`."""
@@ -23,8 +30,9 @@ def tensor(name: str, x: object) -> Tensor:
 def floating(name: str, x: object) -> Tensor:
     """Demand a floating-point tensor."""
     x = tensor(name, x)
-    if not x.is_floating_point():
-        raise TypeError(f"{name}: expected a floating-point tensor; got {x.dtype}")
+    if x.dtype not in FLOATS:
+        wide = " of at least 16 bits" if x.is_floating_point() else ""
+        raise TypeError(f"{name}: expected a floating-point tensor{wide}; got {x.dtype}")
     return x
 
 
@@ -39,8 +47,9 @@ def boolean(name: str, x: object) -> Tensor:
 def integral(name: str, x: object) -> Tensor:
     """Demand an integer tensor."""
     x = tensor(name, x)
-    if x.is_floating_point() or x.is_complex() or x.dtype == torch.bool:
-        raise TypeError(f"{name}: expected an integer tensor; got {x.dtype}")
+    if x.dtype not in INTEGERS:
+        signed = ", signed or uint8" if "uint" in str(x.dtype) else ""
+        raise TypeError(f"{name}: expected an integer tensor{signed}; got {x.dtype}")
     return x
 
 
@@ -53,9 +62,42 @@ def flag(name: str, x: object) -> bool:
 
 def float_dtype(name: str, x: object) -> torch.dtype:
     """Demand a floating-point dtype."""
-    if not isinstance(x, torch.dtype) or not x.is_floating_point:
-        raise TypeError(f"{name}: expected a floating-point dtype; got {x!r}")
+    if x not in FLOATS:
+        raise TypeError(f"{name}: expected a floating-point dtype of at least 16 bits; got {x!r}")
+    assert isinstance(x, torch.dtype)
     return x
+
+
+def instance(name: str, x: object, wanted: type) -> None:
+    """Demand an instance of a class."""
+    if not isinstance(x, wanted):
+        word = wanted.__name__
+        article = "an" if word[0] in "AEIOU" else "a"
+        raise TypeError(f"{name}: expected {article} {word}; got {type(x).__name__}")
+
+
+def maybe_device(x: object) -> None:
+    """Demand the argument `device` to be one, or the name of one; `None` is torch's default."""
+    if x is None or isinstance(x, torch.device):
+        return
+    if not isinstance(x, str):
+        raise TypeError(f"device: expected a torch.device or its name; got {type(x).__name__}")
+    try:
+        torch.device(x)
+    except RuntimeError:
+        raise ValueError(f"device: expected the name of one, as 'cuda:0'; got {x!r}") from None
+
+
+def maybe_generator(x: object, other_name: str, other: Tensor) -> None:
+    """Demand the argument `generator` to be one for the device of another argument, or `None`."""
+    if x is None:
+        return
+    if not isinstance(x, torch.Generator):
+        raise TypeError(f"generator: expected a torch.Generator; got {type(x).__name__}")
+    if x.device.type != other.device.type and not other.is_meta:
+        raise ValueError(
+            f"generator: expected device {other.device}, that of {other_name}; got {x.device}"
+        )
 
 
 def functions(**given: object) -> None:
@@ -138,18 +180,27 @@ def number(
         raise ValueError(f"{name}: expected a number below {below}; got {x}")
     if most is not None and not x <= most:
         raise ValueError(f"{name}: expected a number at most {most}; got {x}")
-    if x != x or x in (float("inf"), float("-inf")):
+    if not -LARGEST <= x <= LARGEST:  # as infinities, NaN and huge ints are not
         raise ValueError(f"{name}: expected a finite number; got {x}")
     return float(x)
 
 
-def integer(name: str, x: object, *, least: int | None = None) -> int:
-    """Demand an integer, at least `least`."""
+def integer(name: str, x: object, *, least: int | None = None, most: int | None = None) -> int:
+    """Demand an integer within bounds."""
     if isinstance(x, bool) or not isinstance(x, int):
         raise TypeError(f"{name}: expected an int; got {type(x).__name__}")
     if least is not None and x < least:
         raise ValueError(f"{name}: expected an int of at least {least}; got {x}")
+    if most is not None and x > most:
+        raise ValueError(f"{name}: expected an int of at most {most}; got {x}")
     return x
+
+
+def token_ids(**given: object) -> None:
+    """Demand token ids, each named by its keyword; `None` is none."""
+    for name, x in given.items():
+        if x is not None:
+            integer(name, x, least=0, most=FARTHEST)
 
 
 def window_pair(window: object) -> Window:
@@ -159,7 +210,7 @@ def window_pair(window: object) -> Window:
     left, right = window
     for name, side in (("window[0]", left), ("window[1]", right)):
         if side is not None:
-            integer(name, side, least=0)
+            integer(name, side, least=0, most=FARTHEST)
     return left, right
 
 
@@ -239,8 +290,19 @@ def every(name: str, fits: Tensor, x: Tensor, wanted: str) -> None:
 
 
 def below(name: str, ids: Tensor, size: int, letter: str) -> None:
-    """Demand ids from 0 to below `size`."""
-    every(name, (ids >= 0) & (ids < size), ids, f"ids from 0 to below {letter} = {size}")
+    """Demand numbers from 0 to below `size`."""
+    every(name, (ids >= 0) & (ids < size), ids, f"numbers from 0 to below {letter} = {size}")
+
+
+def as_large(name: str, x: object, other_name: str, other: Tensor) -> Tensor:
+    """Demand of what a plug-in made of another tensor that it is as large as that."""
+    x = tensor(name, x)
+    if x.shape != other.shape:
+        raise ValueError(
+            f"{name}: expected an output of the shape {shape(other)} of {other_name}; "
+            f"got {shape(x)}"
+        )
+    return x
 
 
 def chosen(x: object, logits: Tensor) -> Tensor:

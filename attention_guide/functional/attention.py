@@ -23,6 +23,7 @@ from attention_guide.functional.tiled import tiled_attention
 __all__ = ["Kernel", "attention", "attention_weights"]
 
 Kernel = Literal["reference", "blocked", "sdpa", "online"]
+"""How `attention` is computed: as written, by blocks of queries, by torch, or tile by tile."""
 
 
 def attention_weights(

@@ -78,7 +78,7 @@ def to_additive(
         Floats of the same shape.
 
     Raises:
-        TypeError: The mask isn't bool, or the dtype not floating point.
+        TypeError: The mask isn't bool, the dtype not floating point, or `finite` not a bool.
 
     Examples:
         >>> to_additive(torch.tensor([True, False]))
@@ -86,7 +86,7 @@ def to_additive(
     """
     look(_checks.boolean("mask", mask))
     _checks.float_dtype("dtype", dtype)
-    low = torch.finfo(dtype).min if finite else -torch.inf
+    low = torch.finfo(dtype).min if _checks.flag("finite", finite) else -torch.inf
     return torch.zeros(mask.shape, dtype=dtype, device=mask.device).masked_fill(~mask, low)
 
 

@@ -67,14 +67,16 @@ def sample(
         Tokens, `(B,)`.
 
     Raises:
-        TypeError: The logits aren't floating point.
-        ValueError: The shape is wrong, or a row has a NaN, plus infinity or no number at all.
+        TypeError: The logits aren't floating point, or `generator` isn't one.
+        ValueError: The shape is wrong, a row has a NaN, plus infinity or no number at all, or
+            the generator is another device's.
 
     Examples:
         >>> sample(torch.tensor([[0.0, float("-inf")]]))
         tensor([0])
     """
     _check_logits(logits)
+    _checks.maybe_generator(generator, "logits", logits)
     # Half precision rounds the tail of a large vocabulary to nothing.
     chances = logits.float().softmax(dim=-1)
     # NaN comes of a NaN, of plus infinity, and of a row of nothing but minus infinity.
@@ -249,12 +251,13 @@ def generate(
         pad_id: What follows the end of a sequence; `eos_id` when not given.
 
     Returns:
-        Prefix and continuation, `(B, T + n)` with `n ≤ max_new`, ends included.
+        Prefix and continuation, `(B, U)` with `U ≤ T + max_new`, ends included.
 
     Raises:
-        TypeError: The prefix isn't integer, `step` or `choose` can't be called, or what it gives
-            has a wrong dtype.
-        ValueError: A shape is wrong, of the prefix or of what `step` or `choose` gives.
+        TypeError: The prefix isn't integer, an id isn't an int, `step` or `choose` can't be
+            called, or what it gives has a wrong dtype.
+        ValueError: An id is negative, or a shape or device is wrong, of the prefix or of what
+            `step` or `choose` gives.
 
     Examples:
         >>> count_up = lambda tokens: torch.nn.functional.one_hot(tokens[:, -1] + 1, 6).float()
@@ -264,6 +267,7 @@ def generate(
     """
     _checks.rank("prefix", _checks.integral("prefix", prefix), "B T")
     _checks.integer("max_new", max_new, least=0)
+    _checks.token_ids(eos_id=eos_id, pad_id=pad_id)
     _checks.functions(step=step, choose=choose)
     tokens = prefix
     ended = torch.zeros(prefix.shape[0], dtype=torch.bool, device=prefix.device)
@@ -288,4 +292,5 @@ def _check_logits(logits: Tensor) -> None:
 def _check_step(logits: Tensor, tokens: Tensor) -> Tensor:
     _checks.rank("step(tokens)", _checks.floating("step(tokens)", logits), "B V")
     _checks.axis("step(tokens)", logits, 0, tokens.shape[0], "B V", "as in the tokens")
+    _checks.same_device("step(tokens)", logits, "the tokens", tokens)
     return logits

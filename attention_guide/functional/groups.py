@@ -5,7 +5,9 @@ from torch import Tensor
 
 
 def fold_heads(x: Float[Tensor, "B H T K"], groups: int) -> Float[Tensor, "B G RT K"]:
-    """Lay the query heads of a group end to end, so that one product serves them all.
+    """Lay the query heads of a group end to end, `(B, H, T, K)` → `(B, G, R·T, K)` with R = H / G.
+
+    One product then serves them all.
 
     Examples:
         >>> import torch
@@ -17,7 +19,7 @@ def fold_heads(x: Float[Tensor, "B H T K"], groups: int) -> Float[Tensor, "B G R
 
 
 def unfold_heads(x: Float[Tensor, "B G RT E"], heads: int) -> Float[Tensor, "B H T E"]:
-    """Undo `fold_heads`.
+    """Undo `fold_heads`, `(B, G, R·T, E)` → `(B, H, T, E)`.
 
     Examples:
         >>> import torch
@@ -32,6 +34,13 @@ def weighted_sum(
     weights: Float[Tensor, "B H T S"], v: Float[Tensor, "B G S E"]
 ) -> Float[Tensor, "B H T E"]:
     """The values of a group, summed with the weights of each of its query heads.
+
+    Args:
+        weights: Weights, `(B, H, T, S)`.
+        v: Values, `(B, G, S, E)`.
+
+    Returns:
+        Sums, `(B, H, T, E)`.
 
     Examples:
         >>> import torch

@@ -20,6 +20,7 @@ from attention_guide.functional.groups import fold_heads
 __all__ = ["LinearForm", "elu_feature", "kernel_attention", "linear_attention"]
 
 LinearForm = Literal["recurrent", "parallel", "chunked"]
+"""How `linear_attention` is computed: token by token, all at once, or chunk by chunk."""
 
 
 def elu_feature(x: Float[Tensor, "..."]) -> Float[Tensor, "..."]:
@@ -87,16 +88,46 @@ def kernel_attention(
     q, k = _checks.query_key(q, k)
     v = _checks.value(v, k)
     _check_form(form, chunk)
-    features, keys = elu_feature(q), elu_feature(k)
-    # A column of ones among the values gives the sum of the weights at the price of one value.
-    padded = torch.cat([v, torch.ones_like(v[..., :1])], dim=-1)
     if _checks.flag("causal", causal):
-        sums, _ = linear_attention(features, keys, padded, scale=1.0, form=form, chunk=chunk)
-    else:
-        folded = fold_heads(features, k.shape[1]) @ (keys.mT @ padded)
-        sums = folded.reshape(*q.shape[:3], padded.shape[-1])
-    weight = sums[..., -1:]
-    return sums[..., :-1] / weight.masked_fill(weight == 0, 1.0)
+        return kernel_step(q, k, v, form=form, chunk=chunk)[0]
+    padded = _with_ones(v)
+    folded = fold_heads(elu_feature(q), k.shape[1]) @ (elu_feature(k).mT @ padded)
+    return _averages(folded.reshape(*q.shape[:3], padded.shape[-1]))
+
+
+def kernel_step(
+    q: Float[Tensor, "B H T K"],
+    k: Float[Tensor, "B G T K"],
+    v: Float[Tensor, "B G T E"],
+    state: Float[Tensor, "B G K F"] | None = None,
+    *,
+    form: LinearForm = "chunked",
+    chunk: int = 64,
+) -> tuple[Float[Tensor, "B H T E"], Float[Tensor, "B G K F"]]:
+    """Causal `kernel_attention` that goes on from the sums so far.
+
+    Args:
+        q: Queries, `(B, H, T, K)`.
+        k: Keys, `(B, G, T, K)`.
+        v: Values, `(B, G, T, E)`.
+        state: The sums so far, `(B, G, K, F)` with F = E + 1: of values, and of ones.
+        form: As in `linear_attention`.
+        chunk: As in `linear_attention`.
+
+    Returns:
+        Outputs, `(B, H, T, E)`, and the sums after them, `(B, G, K, F)`.
+
+    Examples:
+        >>> q = k = v = torch.ones(1, 1, 2, 3)
+        >>> out, state = kernel_step(q, k, v)
+        >>> kernel_step(q, k, 3 * v, state)[0].flatten()  # averages of 1, 1, 3 and of 1, 1, 3, 3
+        tensor([1.6667, 1.6667, 1.6667, 2.0000, 2.0000, 2.0000])
+    """
+    sums, state = linear_attention(
+        elu_feature(q), elu_feature(k), _with_ones(v), state=state, scale=1.0, form=form,
+        chunk=chunk,
+    )  # fmt: skip
+    return _averages(sums), state
 
 
 def linear_attention(
@@ -184,6 +215,16 @@ def linear_attention(
     # Of no positions, too, the gradient finds its way to the queries.
     joined = torch.cat(outputs, dim=3) if outputs else queries @ memory.unsqueeze(2)
     return joined.reshape(batch, heads, t, v.shape[3]).to(q.dtype), memory
+
+
+def _with_ones(v: Tensor) -> Tensor:
+    # A column of ones among the values gives the sum of the weights at the price of one value.
+    return torch.cat([v, torch.ones_like(v[..., :1])], dim=-1)
+
+
+def _averages(sums: Tensor) -> Tensor:
+    weight = sums[..., -1:]
+    return sums[..., :-1] / weight.masked_fill(weight == 0, 1.0)
 
 
 def _chunk(

@@ -311,7 +311,7 @@ def position_mask(
     left, right = (None, None) if window is None else _checks.window_pair(window)
     right = 0 if _checks.flag("causal", causal) else right
     if offset is not None:
-        _checks.integer("offset", offset)
+        _checks.integer("offset", offset, least=-_checks.FARTHEST, most=_checks.FARTHEST)
     if left is None and right is None:
         return None
     return _band(t, s, left, right, device, offset)
@@ -335,6 +335,7 @@ def _band(
     device: torch.device | str | None,
     offset: int | None = None,
 ) -> Tensor:
+    _checks.maybe_device(device)
     first = s - t if offset is None else offset
     distance = (
         torch.arange(s, device=device) - torch.arange(first, first + t, device=device)[:, None]

@@ -110,7 +110,7 @@ def merge_partials(
         Output and log-sum as of one attention over all the keys; they merge on.
 
     Raises:
-        TypeError: A result isn't floating point, or dtypes differ.
+        TypeError: A result isn't floating point, dtypes differ, or they are no sequences.
         ValueError: There are none, or shapes or devices differ.
 
     Source:
@@ -123,6 +123,8 @@ def merge_partials(
         >>> torch.allclose(merged, attention(q, k, v), atol=1e-6)
         True
     """
+    _checks.instance("outputs", outputs, Sequence)
+    _checks.instance("log_sums", log_sums, Sequence)
     if len(outputs) == 0 or len(outputs) != len(log_sums):
         raise ValueError(
             f"outputs: expected as many as log_sums, at least one; "

@@ -71,7 +71,8 @@ def suspect_polarity(
         return "lets no query see itself"
     if tokens is not None:
         real = tokens != pad_id
-        seen = mask.reshape(mask.shape[0] if mask.ndim == 4 else 1, -1, s).any(dim=1)
+        seen = mask.flatten(1, -2) if mask.ndim == 4 else mask.flatten(0, -2)[None]
+        seen = seen.any(dim=1)
         if not bool((seen & real).any()) and bool((seen & ~real).any()):
             return "lets only padding be seen"
     return None

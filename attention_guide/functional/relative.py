@@ -43,6 +43,7 @@ def relative_distance(
     """
     _checks.integer("t", t, least=0)
     keys = _checks.integer("s", t if s is None else s, least=0)
+    _checks.maybe_device(device)
     query = torch.arange(keys - t, keys, device=device)
     return torch.arange(keys, device=device) - query[:, None]
 
@@ -70,6 +71,7 @@ def alibi_slopes(n_heads: int, *, device: torch.device | str | None = None) -> F
         tensor([0.2500, 0.0625, 0.0156, 0.0039])
     """
     _checks.integer("n_heads", n_heads, least=1)
+    _checks.maybe_device(device)
     lower = 2 ** int(math.log2(n_heads))
     powers = [2.0 ** (-8 * h / lower) for h in range(1, lower + 1)]
     between = [2.0 ** (-4 * h / lower) for h in range(1, 2 * lower + 1, 2)]
@@ -136,18 +138,28 @@ def t5_buckets(
         tensor([15, 10,  8,  1,  0, 17])
     """
     _checks.integral("distance", distance)
-    sides = 1 if _checks.flag("causal", causal) else 2
-    if _checks.integer("n_buckets", n_buckets, least=2 * sides) % (2 * sides):
-        raise ValueError(f"n_buckets: expected a multiple of {2 * sides}; got {n_buckets}")
-    per_side = n_buckets // sides
-    exact = per_side // 2
-    _checks.integer("max_distance", max_distance, least=exact + 1)
+    per_side, exact = bucket_sizes(n_buckets, max_distance, causal)
     far = (-distance).clamp(min=0) if causal else distance.abs()
     # Float32 as in the authors' code: in float64 some powers of two would fall a bucket lower.
     share = torch.log(far.clamp(min=1).float() / exact) / math.log(max_distance / exact)
     shared = (exact + (share * (per_side - exact)).long()).clamp(max=per_side - 1)
     bucket = torch.where(far < exact, far, shared)
     return bucket if causal else bucket + per_side * (distance > 0)
+
+
+def bucket_sizes(n_buckets: int, max_distance: int, causal: bool) -> tuple[int, int]:
+    """How many buckets of `t5_buckets` each side has, and how many of them hold one distance.
+
+    Examples:
+        >>> bucket_sizes(32, 128, False)
+        (16, 8)
+    """
+    sides = 1 if _checks.flag("causal", causal) else 2
+    if _checks.integer("n_buckets", n_buckets, least=2 * sides) % (2 * sides):
+        raise ValueError(f"n_buckets: expected a multiple of {2 * sides}; got {n_buckets}")
+    per_side = n_buckets // sides
+    _checks.integer("max_distance", max_distance, least=per_side // 2 + 1)
+    return per_side, per_side // 2
 
 
 def t5_bias(

@@ -24,6 +24,7 @@ __all__ = [
 ]
 
 Pairing = Literal["half", "interleaved"]
+"""Which features turn together: `i` with `i + R / 2`, or each with its neighbour."""
 
 
 def rope_frequencies(
@@ -37,7 +38,7 @@ def rope_frequencies(
         device: Where they are made.
 
     Returns:
-        Frequencies in float64, `(R/2,)`.
+        Frequencies in float64, `(F,)` with F = R / 2.
 
     Raises:
         TypeError: A size isn't a number.
@@ -53,6 +54,7 @@ def rope_frequencies(
     if _checks.integer("width", width, least=2) % 2:
         raise ValueError(f"width: expected an even width; got {width}")
     _checks.number("base", base, above=0)
+    _checks.maybe_device(device)
     return base ** (-torch.arange(0, width, 2, dtype=torch.float64, device=device) / width)
 
 
@@ -198,7 +200,7 @@ def convert_rope_weight(
     `q_proj` and `k_proj` (weights and biases) have been reordered, head by head.
 
     Args:
-        weight: Weight `(H·K, D)` or bias `(H·K,)` of the projection.
+        weight: Weight or bias of the projection, `(H·K, ...)`.
         n_heads: Number of heads in it (key/value heads for `k_proj`).
         to: The pairing wanted; the weight has the other one.
         width: The rotated width `R`; the whole head when not given.

@@ -69,7 +69,11 @@ def ntk_base(base: float, factor: float, width: int) -> float:
     _checks.number("base", base, above=0)
     _checks.number("factor", factor, above=0)
     _checks.integer("width", width, least=3)
-    return float(base * factor ** (width / (width - 2)))
+    try:
+        return _checks.number("base", base * factor ** (width / (width - 2)))
+    except OverflowError:
+        wanted = f"a power of {width} / {width - 2} that a float can hold"
+        raise ValueError(f"factor: expected {wanted}; got {factor}") from None
 
 
 def yarn_frequencies(
@@ -99,7 +103,8 @@ def yarn_frequencies(
             between rounded ends, as the authors' code and the models made with it do.
 
     Returns:
-        Frequencies in float64, `(R/2,)`. Hand `yarn_attention_factor` to `rope_tables`, too.
+        Frequencies in float64, `(F,)` with F = R / 2. Hand `yarn_attention_factor` to
+        `rope_tables`, too.
 
     Raises:
         TypeError: An argument isn't a number.
@@ -116,7 +121,7 @@ def yarn_frequencies(
     """
     theta = rope_frequencies(width, base=base)
     _checks.number("factor", factor, above=0)
-    length = _checks.integer("original_len", original_len, least=1)
+    length = _checks.integer("original_len", original_len, least=1, most=_checks.FARTHEST)
     _checks.number("slow", slow, above=0)
     _checks.number("fast", fast, above=slow)
     if ramp == "rotations":

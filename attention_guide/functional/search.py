@@ -45,7 +45,7 @@ def length_penalty(length: int, alpha: float) -> float:
 
     Raises:
         TypeError: An argument isn't a number.
-        ValueError: The length is negative.
+        ValueError: The length is negative, or the divisor greater than a float can be.
 
     Source:
         Wu et al. (2016), arXiv:1609.08144: its `lp`, without its coverage penalty.
@@ -55,7 +55,12 @@ def length_penalty(length: int, alpha: float) -> float:
         2.0
     """
     _checks.integer("length", length, least=0)
-    return float(((5 + length) / 6) ** _checks.number("alpha", alpha))
+    power = _checks.number("alpha", alpha)
+    try:
+        return float(((5 + length) / 6) ** power)
+    except OverflowError:
+        wanted = f"a power of (5 + {length}) / 6 that a float can hold"
+        raise ValueError(f"alpha: expected {wanted}; got {alpha}") from None
 
 
 @torch.no_grad()
@@ -89,9 +94,9 @@ def beam_search(
         tokens takes part with the score that it has then.
 
     Raises:
-        TypeError: The prefix isn't integer, or `step` can't be called.
-        ValueError: A shape or a number is wrong, or a row of what `step` gives has a NaN, plus
-            infinity or no number at all.
+        TypeError: The prefix isn't integer, an id isn't an int, or `step` can't be called.
+        ValueError: A shape, device or number is wrong, or a row of what `step` gives has a NaN,
+            plus infinity or no number at all.
 
     Cost:
         `max_new` calls of `step` at most, on `B·W` rows each.
@@ -108,7 +113,9 @@ def beam_search(
         >>> found.tokens[0, 0], found.scores[0, 0].exp()  # greedy begins with 1 and gets 0.3
         (tensor([4, 2, 0]), tensor(0.4000))
     """
-    _check_search(prefix, max_new, width, eos_id, alpha)
+    _check_search(prefix, max_new, width, alpha)
+    _checks.integer("eos_id", eos_id, least=0)
+    _checks.token_ids(pad_id=pad_id)
     _checks.functions(step=step)
     batch, start = prefix.shape
     fill = eos_id if pad_id is None else pad_id
@@ -179,9 +186,8 @@ def _check_eos(eos_id: int, logits: Tensor) -> None:
         raise ValueError(f"eos_id: expected a token below V = {logits.shape[1]}; got {eos_id}")
 
 
-def _check_search(prefix: Tensor, max_new: int, width: int, eos_id: int, alpha: float) -> None:
+def _check_search(prefix: Tensor, max_new: int, width: int, alpha: float) -> None:
     _checks.rank("prefix", _checks.integral("prefix", prefix), "B T")
     _checks.integer("max_new", max_new, least=1)
     _checks.integer("width", width, least=1)
-    _checks.integer("eos_id", eos_id, least=0)
     _checks.number("alpha", alpha, least=0)

@@ -13,6 +13,7 @@ from attention_guide.functional import _checks
 __all__ = ["MelScale", "filter_bank_energies", "log_mel_spectrogram", "mel_filters"]
 
 MelScale = Literal["slaney", "kaldi"]
+"""Whose mel scale: linear below 1000 Hz (Slaney), or logarithmic throughout (Kaldi)."""
 
 
 def mel_filters(
@@ -45,7 +46,7 @@ def mel_filters(
         device: Of the result.
 
     Returns:
-        Filters, `(n_mels, n_fft // 2 + 1)`.
+        Filters, `(n_mels, n_bins)` with n_bins = `n_fft // 2 + 1`.
 
     Raises:
         TypeError: A size isn't an int, or the dtype not floating point.
@@ -64,6 +65,7 @@ def mel_filters(
     _checks.integer("n_fft", n_fft, least=2)
     _checks.integer("sample_rate", sample_rate, least=1)
     _checks.float_dtype("dtype", dtype)
+    _checks.maybe_device(device)
     _checks.number("lowest", lowest)
     top = _checks.number("highest", sample_rate / 2 if highest is None else highest)
     if not 0 <= lowest < top <= sample_rate / 2:
@@ -104,7 +106,7 @@ def log_mel_spectrogram(
         hop: Samples from one window to the next.
 
     Returns:
-        Features, `(..., n_mels, samples // hop)`.
+        Features, `(..., n_mels, frames)`, with `samples // hop` frames.
 
     Raises:
         TypeError: The samples are neither float32 nor float64, or a size isn't an int.
@@ -132,8 +134,10 @@ def log_mel_spectrogram(
         )
     dtype, device = waveform.dtype, waveform.device
     window = torch.hann_window(n_fft, dtype=dtype, device=device)
-    if waveform.numel() == 0:  # torch transforms no empty batch
-        return waveform.new_zeros(*waveform.shape[:-1], n_mels, waveform.shape[-1] // hop)
+    n_frames = waveform.shape[-1] // hop
+    # torch transforms no empty batch, and where there is no frame, none is the loudest.
+    if waveform.numel() == 0 or n_frames == 0:
+        return waveform.new_zeros(*waveform.shape[:-1], n_mels, n_frames)
     flat = waveform.reshape(-1, waveform.shape[-1])
     spectrum = torch.stft(flat, n_fft, hop, window=window, return_complex=True)
     # The last frame is the one centred on the end: the field's extractors drop it.

@@ -17,8 +17,8 @@ class Accepted(NamedTuple):
     """What a check kept of a draft.
 
     Attributes:
-        tokens: The accepted beginning of each draft and one token of the target's, `(B, N + 1)`;
-            places behind `length` are to be ignored.
+        tokens: The accepted beginning of each draft and one token of the target's, `(B, M)` with
+            M = N + 1; places behind `length` are to be ignored.
         length: How many of the tokens count, `(B,)`: accepted ones plus one.
 
     Examples:
@@ -47,7 +47,7 @@ def speculative_accept(
         draft: Drafted tokens, `(B, N)`, each drawn from its `draft_probs`.
         draft_probs: The draft's distributions $q$, `(B, N, V)`.
         target_probs: The target's distributions $p$ at the same places and one more,
-            `(B, N + 1, V)`.
+            `(B, M, V)` with M = N + 1.
         generator: The source of randomness; torch's own when not given.
 
     Returns:
@@ -68,6 +68,7 @@ def speculative_accept(
         Accepted(tokens=tensor([[1, 0]]), length=tensor([1]))
     """
     _check_draft(draft, draft_probs, target_probs)
+    _checks.maybe_generator(generator, "target_probs", target_probs)
     batch, n = draft.shape
     chosen = draft.long()[..., None]
     p = target_probs[:, :n].gather(-1, chosen).squeeze(-1)
@@ -104,8 +105,8 @@ def speculative_decode(
     Args:
         target: From tokens `(1, T)` to the logits at *all* places `(1, T, V)`.
         draft: A cheaper step, from tokens `(1, T)` to the logits of the next `(1, V)`.
-        prefix: What the sequence starts with, `(1, T)`: one sequence, since each would be
-            accepted to another length.
+        prefix: What the sequence starts with, `(B, T)` with B = 1: one sequence, since each would
+            be accepted to another length. It has a token at least.
         max_new: How many tokens at most.
         lookahead: How many tokens are drafted before each check.
         warp: A filter of logits, `temperature` or `top_p` say, applied to both models alike.
@@ -113,12 +114,13 @@ def speculative_decode(
         generator: The source of randomness; torch's own when not given.
 
     Returns:
-        Prefix and continuation, `(1, T + n)` with `n ≤ max_new`, distributed as if the target
+        Prefix and continuation, `(1, U)` with `U ≤ T + max_new`, distributed as if the target
         alone had been sampled.
 
     Raises:
-        TypeError: The prefix isn't integer, or a function can't be called.
-        ValueError: A shape or number is wrong.
+        TypeError: The prefix isn't integer, `eos_id` isn't an int, a function can't be called,
+            or what it gives has a wrong dtype.
+        ValueError: A shape, device or number is wrong.
 
     Cost:
         One call of the target for one to `lookahead + 1` tokens.
@@ -134,8 +136,12 @@ def speculative_decode(
     """
     _checks.rank("prefix", _checks.integral("prefix", prefix), "B T")
     _checks.axis("prefix", prefix, 0, 1, "B T", "(one sequence)")
+    if prefix.shape[1] < 1:
+        raise ValueError(f"prefix: expected (B, T) with T at least 1; got {_checks.shape(prefix)}")
     _checks.integer("max_new", max_new, least=0)
     _checks.integer("lookahead", lookahead, least=1)
+    _checks.token_ids(eos_id=eos_id)
+    _checks.maybe_generator(generator, "prefix", prefix)
     _checks.functions(target=target, draft=draft)
     _checks.maybe_functions(warp=warp)
     tokens, end = prefix, prefix.shape[1] + max_new
@@ -147,6 +153,7 @@ def speculative_decode(
         _checks.rank("target(tokens)", _checks.floating("target(tokens)", logits), "B T V")
         _checks.axis("target(tokens)", logits, 0, 1, "B T V", "(one sequence)")
         _checks.axis("target(tokens)", logits, 1, guess.shape[1], "B T V", "as in the tokens")
+        _checks.same_device("target(tokens)", logits, "the tokens", guess)
         probs = _probabilities(logits[0, tokens.shape[1] - 1 :], warp)[None]
         old = tokens.shape[1]
         # An empty stack has no width: with nothing drafted, q has no rows at all.
@@ -179,7 +186,11 @@ def _draft(
 
 def _probabilities(logits: Tensor, warp: Callable[[Tensor], Tensor] | None) -> Tensor:
     logits = logits.float()
-    return (logits if warp is None else warp(logits)).softmax(dim=-1)
+    if warp is not None:
+        warped = _checks.as_large("warp(logits)", warp(logits), "the logits", logits)
+        _checks.like("warp(logits)", warped, "the logits", logits)
+        logits = warped
+    return logits.softmax(dim=-1)
 
 
 def _check_draft(draft: Tensor, draft_probs: Tensor, target_probs: Tensor) -> None:

@@ -95,6 +95,8 @@ def tiled_attention(
     _checks.score_terms(q, k, mask, bias, causal, window, scale, softcap, sinks)
     _checks.integer("rows", rows, least=1)
     _checks.integer("columns", columns, least=1)
+    if traffic is not None:
+        _checks.instance("traffic", traffic, Traffic)
     factor = q.shape[3] ** -0.5 if scale is None else scale
     count = Traffic() if traffic is None else traffic
     plan = _Plan(mask, causal, window, factor, softcap, rows, columns, count)

@@ -36,11 +36,11 @@ class Traffic:
 
     def reads(self, *tensors: Tensor | None) -> None:
         """Count tensors as read."""
-        self.read += sum(x.numel() * x.element_size() for x in tensors if x is not None)
+        self.read += _bytes(*tensors)
 
     def writes(self, *tensors: Tensor | None) -> None:
         """Count tensors as written."""
-        self.written += sum(x.numel() * x.element_size() for x in tensors if x is not None)
+        self.written += _bytes(*tensors)
 
 
 def untiled_traffic(
@@ -74,3 +74,8 @@ def untiled_traffic(
     count.reads(q, k, v)
     count.written += q.numel() // q.shape[3] * v.shape[3] * q.element_size()
     return count
+
+
+def _bytes(*tensors: Tensor | None) -> int:
+    kept = (_checks.tensor("tensors", x) for x in tensors if x is not None)
+    return sum(x.numel() * x.element_size() for x in kept)

@@ -44,8 +44,9 @@ class Buffer:
         _checks.rank("rows", _checks.integral("rows", rows), "B2")
         if self._data is None:
             return
+        _checks.same_device("rows", rows, "the cache", self._data)
         try:
-            self._data = self._data.index_select(0, rows)
+            self._data = self._data.index_select(0, rows.long())
         except IndexError as error:
             raise ValueError(
                 f"rows: expected 0 to {len(self._data) - 1}, the rows of the batch; "

@@ -1,16 +1,16 @@
 """Argument checks that the layers share: our own error, with axis letters, before torch's."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import get_args
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from attention_guide.functional import Kernel, _checks
 
 
 def check_width(name: str, x: Tensor, width: int, weight: object = None) -> None:
-    """Demand a floating-point `(..., D)` with D = `width`, of the dtype of `weight`."""
+    """Demand a floating-point `(..., D)` with D = `width`, of the dtype and device of `weight`."""
     _checks.floating(name, x)
     if x.ndim == 0 or x.shape[-1] != width:
         raise ValueError(f"{name}: expected (..., D) with D = {width}; got {_checks.shape(x)}")
@@ -20,7 +20,7 @@ def check_width(name: str, x: Tensor, width: int, weight: object = None) -> None
 def check_sequence(
     name: str, x: Tensor, width: int | None, letters: str = "B T D", weight: object = None
 ) -> None:
-    """Demand a floating-point `(B, T, D)` with D = `width`, of the dtype of `weight`.
+    """Demand a floating-point `(B, T, D)` with D = `width`, of the dtype and device of `weight`.
 
     The letters may name other axes, as many as there are; a width of `None` may be any.
     """
@@ -32,17 +32,36 @@ def check_sequence(
     check_dtype(name, x, weight)
 
 
-def check_dtype(name: str, x: Tensor, weight: object) -> None:
-    """Demand the dtype of `weight`, unless autocast brings both to one."""
-    if weight is None or x.dtype == getattr(weight, "dtype", None):
+def check_dtype(name: str, x: Tensor, weight: object, of: str = "the weights") -> None:
+    """Demand the device of `weight`, and its dtype, unless autocast brings both to one."""
+    if weight is None or (
+        x.dtype == getattr(weight, "dtype", None) and x.device == getattr(weight, "device", None)
+    ):
         return
+    if not isinstance(weight, Tensor):  # a quantised layer's weight, packed away
+        return
+    check_device(name, x, weight, of)
     # A quantised layer's weight isn't a floating-point tensor, and takes what it is given.
-    if not isinstance(weight, Tensor) or not weight.is_floating_point():
+    if x.dtype == weight.dtype or not weight.is_floating_point():
         return
     device = x.device.type
     cast = device != "meta" and torch.is_autocast_enabled(device)
     if not cast or torch.float64 in (x.dtype, weight.dtype):  # which autocast leaves alone
-        raise TypeError(f"{name}: expected {weight.dtype}, the dtype of the weights; got {x.dtype}")
+        raise TypeError(f"{name}: expected {weight.dtype}, the dtype of {of}; got {x.dtype}")
+
+
+def check_device(name: str, x: Tensor, weight: Tensor, of: str = "the weights") -> None:
+    """Demand the device of `weight`."""
+    # What is on meta may be a weight that a hook fetches only when its layer runs.
+    if not weight.is_meta:
+        _checks.same_device(name, x, of, weight)
+
+
+def check_made(name: str, made: object, x: Tensor) -> Tensor:
+    """Demand of what a plug-in made of `x` its shape and device, and its dtype if not autocast."""
+    made = _checks.as_large(name, made, "its input", x)
+    check_dtype(name, made, x, "its input")
+    return made
 
 
 def check_ids(name: str, ids: Tensor, letters: str = "B T") -> None:
@@ -52,24 +71,21 @@ def check_ids(name: str, ids: Tensor, letters: str = "B T") -> None:
 
 
 def check_below(name: str, x: Tensor, limit: int, what: str) -> None:
-    """Demand integers from 0 to below `limit`, where looking costs no wait: eagerly, on CPU."""
-    if x.device.type != "cpu" or torch.compiler.is_compiling() or not x.numel():
-        return
-    if not 0 <= int(x.min()) <= int(x.max()) < limit:
-        raise ValueError(
-            f"{name}: expected 0 to {limit - 1} ({what} = {limit}); "
-            f"got {int(x.min())} to {int(x.max())}"
-        )
+    """Demand integers from 0 to below `limit`, where looking costs no wait: on CPU."""
+    if x.device.type == "cpu":
+        _checks.below(name, x, limit, what)
 
 
-def check_positions(positions: Tensor, batch: int, length: int) -> None:
-    """Demand integers `(T,)` or `(B, T)`."""
+def check_positions(positions: Tensor, x: Tensor) -> None:
+    """Demand integers `(T,)` or `(B, T)` for `x`, `(B, T, D)`."""
     _checks.integral("positions", positions)
+    batch, length = x.shape[:2]
     if positions.shape not in ((length,), (batch, length)):
         raise ValueError(
             f"positions: expected (T) or (B, T) with B = {batch}, T = {length}; "
             f"got {_checks.shape(positions)}"
         )
+    _checks.same_device("positions", positions, "x", x)
 
 
 def check_padding(mask: Tensor, batch: int, length: int) -> None:
@@ -82,10 +98,12 @@ def check_padding(mask: Tensor, batch: int, length: int) -> None:
         )
 
 
-def check_kind(name: str, x: object, kind: type) -> None:
-    """Demand an instance of `kind`."""
-    if not isinstance(x, kind):
-        raise TypeError(f"{name}: expected a {kind.__name__}; got {type(x).__name__}")
+def build(name: str, make: Callable[[int], nn.Module], width: int) -> nn.Module:
+    """Demand a function, and of what it makes of `width` that it is a module."""
+    _checks.functions(**{name: make})
+    made = make(width)
+    _checks.instance(f"{name}({width})", made, nn.Module)
+    return made
 
 
 def check_sizes(*, least: int = 1, **sizes: int | None) -> None:

@@ -7,7 +7,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
 from attention_guide.functional import _checks, masked_softmax
-from attention_guide.layers._check import check_choice, check_sequence, check_sizes
+from attention_guide.layers._check import check_choice, check_dtype, check_sequence, check_sizes
 
 LUONG_SCORES: Final = ("dot", "general", "concat")
 
@@ -42,7 +42,7 @@ class AdditiveAttention(nn.Module):
         nn.init.uniform_(self.score, -(d_attention**-0.5), d_attention**-0.5)
 
     def keys(self, memory: Float[Tensor, "B S M"]) -> Float[Tensor, "B S A"]:
-        """`U h_j`: what the memory is compared by, computed once a sentence."""
+        """`U h_j`, `(B, S, A)`: what the memory `(B, S, M)` is compared by, once a sentence."""
         weight = self.k_proj.weight
         check_sequence("memory", memory, self.k_proj.in_features, "B S M", weight)
         keys: Tensor = self.k_proj(memory)
@@ -113,10 +113,13 @@ class LuongAttention(nn.Module):
             self.direction = nn.Parameter(torch.empty(d_query))
             nn.init.uniform_(self.direction, -(d_query**-0.5), d_query**-0.5)
 
+    @property
+    def _weight(self) -> Tensor | None:
+        return None if self.score == "dot" else self.k_proj.weight
+
     def keys(self, memory: Float[Tensor, "B S M"]) -> Float[Tensor, "B S A"]:
-        """What the memory is compared by, computed once a sentence."""
-        weight = None if self.score == "dot" else self.k_proj.weight
-        check_sequence("memory", memory, self.d_memory, "B S M", weight)
+        """What the memory `(B, S, M)` is compared by, `(B, S, A)`, computed once a sentence."""
+        check_sequence("memory", memory, self.d_memory, "B S M", self._weight)
         if self.score == "dot":
             return memory
         keys: Tensor = self.k_proj(memory)
@@ -128,9 +131,21 @@ class LuongAttention(nn.Module):
         keys: Float[Tensor, "B S A"],
         mask: Bool[Tensor, "B S"] | None = None,
     ) -> Float[Tensor, "B S"]:
-        """Weights of one query for each sentence; see `AdditiveAttention.forward`."""
-        weight = self.q_proj.weight if self.score == "concat" else None
-        check_sequence("query", query, self.d_query, "B Q", weight)
+        """Weights of one query for each sentence; the context is `weights @ memory`.
+
+        Args:
+            query: Shape `(B, Q)`.
+            keys: What `keys(memory)` gave, shape `(B, S, A)`.
+            mask: True where the memory may be attended to, shape `(B, S)`.
+
+        Returns:
+            The weights `(B, S)`; a row that may attend nowhere is all zeros.
+
+        Raises:
+            ValueError: A shape or device that doesn't fit.
+            TypeError: A dtype that doesn't fit.
+        """
+        check_sequence("query", query, self.d_query, "B Q", self._weight)
         _check_keys(query, keys, self.d_query, mask)
         if self.score == "concat":
             scores = torch.tanh(self.q_proj(query).unsqueeze(1) + keys) @ self.direction
@@ -141,6 +156,7 @@ class LuongAttention(nn.Module):
 
 def _check_keys(query: Tensor, keys: Tensor, width: int, mask: Tensor | None) -> None:
     check_sequence("keys", keys, width, "B S A")
+    check_dtype("keys", keys, query, "query")
     _checks.axis("keys", keys, 0, query.shape[0], "B S A", "as in query")
     if mask is not None and _checks.boolean("mask", mask).shape != keys.shape[:2]:
         raise ValueError(

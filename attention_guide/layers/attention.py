@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from attention_guide.functional import Kernel, _checks, combine
 from attention_guide.layers._check import (
+    build,
     check_positions,
     check_scoring,
     check_sequence,
@@ -132,7 +133,8 @@ class MultiHeadAttention(nn.Module):
         check_sizes(d_memory=d_memory)
         check_scoring(dropout, kernel, options.get("scale"))
         _check_options(n_heads, sinks, options)
-        _checks.maybe_functions(qk_norm=qk_norm, rotary=rotary, position_bias=position_bias)
+        _checks.flag("bias", bias)
+        _checks.maybe_functions(rotary=rotary, position_bias=position_bias)
         self.d_model = d_model
         self.n_heads = n_heads
         self.n_kv_heads = n_heads if n_kv_heads is None else n_kv_heads
@@ -142,8 +144,8 @@ class MultiHeadAttention(nn.Module):
         self.k_proj = nn.Linear(d_memory, self.n_kv_heads * self.d_head, bias=bias)
         self.v_proj = nn.Linear(d_memory, self.n_kv_heads * self.d_head, bias=bias)
         self.out_proj = nn.Linear(n_heads * self.d_head, d_model, bias=bias)
-        self.q_norm = None if qk_norm is None else qk_norm(self.d_head)
-        self.k_norm = None if qk_norm is None else qk_norm(self.d_head)
+        self.q_norm = None if qk_norm is None else build("qk_norm", qk_norm, self.d_head)
+        self.k_norm = None if qk_norm is None else build("qk_norm", qk_norm, self.d_head)
         self.dropout = dropout
         self.rotary = rotary
         self.position_bias = position_bias
@@ -279,7 +281,7 @@ class MultiHeadAttention(nn.Module):
             check_sequence("memory", memory, proj.in_features, "B S M", proj.weight)
             _checks.axis("memory", memory, 0, x.shape[0], "B S M", "as x has it")
         if positions is not None:
-            check_positions(positions, x.shape[0], x.shape[1])
+            check_positions(positions, x)
         if cache is not None:
             fits = isinstance(cache, MemoryCache) if memory is not None else _is_cache(cache)
             if not fits:
@@ -290,7 +292,7 @@ class MultiHeadAttention(nn.Module):
 
     def _check_sliding(self, x: Tensor, causal: bool, cache: SlidingCache) -> None:
         """The cache's mask takes the place of the layer's, so it must not say something else."""
-        if not causal and x.shape[1] > 1:
+        if not _checks.flag("causal", causal) and x.shape[1] > 1:
             raise ValueError(
                 "causal: expected True with a SlidingCache, which hides what comes later; got False"
             )

@@ -8,11 +8,17 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
 from attention_guide.functional import _checks
-from attention_guide.layers._check import check_dropout, check_kind, check_sequence, check_sizes
+from attention_guide.layers._check import (
+    build,
+    check_dropout,
+    check_made,
+    check_sequence,
+    check_sizes,
+)
 from attention_guide.layers.cache import BlockCache, Cache, LatentCache
 from attention_guide.layers.linear import LinearCache
 from attention_guide.layers.norm import LayerNorm
-from attention_guide.layers.residual import MakeNorm, PostNorm, check_added
+from attention_guide.layers.residual import MakeNorm, PostNorm
 
 # Whatever the block's attention keeps: the block only hands it on.
 AttentionCache: TypeAlias = Cache | LatentCache | LinearCache
@@ -60,13 +66,12 @@ class EncoderBlock(nn.Module):
     ) -> None:
         super().__init__()
         check_sizes(d_model=d_model)
-        check_kind("self_attention", self_attention, nn.Module)
-        check_kind("feed_forward", feed_forward, nn.Module)
-        _checks.functions(residual=residual)
+        _checks.instance("self_attention", self_attention, nn.Module)
+        _checks.instance("feed_forward", feed_forward, nn.Module)
         self.self_attention = self_attention
         self.feed_forward = feed_forward
-        self.attention_residual = residual(d_model)
-        self.feed_forward_residual = residual(d_model)
+        self.attention_residual = build("residual", residual, d_model)
+        self.feed_forward_residual = build("residual", residual, d_model)
         self.d_model = d_model
 
     def forward(
@@ -78,7 +83,18 @@ class EncoderBlock(nn.Module):
         positions: Int[Tensor, "*B T"] | None = None,
         cache: AttentionCache | None = None,
     ) -> Float[Tensor, "B T D"]:
-        """Pass `x`, `(B, T, D)`, through both sublayers; the rest is for the attention."""
+        """Pass `x`, `(B, T, D)`, through both sublayers; the rest is for the attention.
+
+        Args:
+            x: `(B, T, D)`.
+            mask: Broadcastable to `(B, H, T, S)`.
+            causal: No query sees a key to the right of it.
+            positions: Of x, `(T,)` or `(B, T)`.
+            cache: What the attention keeps while decoding.
+
+        Returns:
+            `(B, T, D)`.
+        """
         check_sequence("x", x, self.d_model)
 
         def attend(x: Tensor) -> Tensor:
@@ -130,16 +146,15 @@ class DecoderBlock(nn.Module):
     ) -> None:
         super().__init__()
         check_sizes(d_model=d_model)
-        check_kind("self_attention", self_attention, nn.Module)
-        check_kind("cross_attention", cross_attention, nn.Module)
-        check_kind("feed_forward", feed_forward, nn.Module)
-        _checks.functions(residual=residual)
+        _checks.instance("self_attention", self_attention, nn.Module)
+        _checks.instance("cross_attention", cross_attention, nn.Module)
+        _checks.instance("feed_forward", feed_forward, nn.Module)
         self.self_attention = self_attention
         self.cross_attention = cross_attention
         self.feed_forward = feed_forward
-        self.self_attention_residual = residual(d_model)
-        self.cross_attention_residual = residual(d_model)
-        self.feed_forward_residual = residual(d_model)
+        self.self_attention_residual = build("residual", residual, d_model)
+        self.cross_attention_residual = build("residual", residual, d_model)
+        self.feed_forward_residual = build("residual", residual, d_model)
         self.d_model = d_model
 
     def forward(
@@ -173,11 +188,12 @@ class DecoderBlock(nn.Module):
         check_sequence("x", x, self.d_model)
         check_sequence("memory", memory, None, "B S M")
         if cache is not None:
-            check_kind("cache", cache, BlockCache)
+            _checks.instance("cache", cache, BlockCache)
         own, of_memory = (None, None) if cache is None else cache
         if positions is None and own is not None:
             # Both attentions stand at the same place, which the self-attention's cache knows.
-            positions = torch.arange(own.length, own.length + x.shape[1], device=x.device)
+            start = _checks.integer("cache.self_attention.length", getattr(own, "length", None))
+            positions = torch.arange(start, start + x.shape[1], device=x.device)
 
         def attend(x: Tensor) -> Tensor:
             return self.self_attention(  # type: ignore[no-any-return]
@@ -230,12 +246,11 @@ class ParallelBlock(nn.Module):
         super().__init__()
         check_sizes(d_model=d_model)
         check_dropout(dropout)
-        check_kind("self_attention", self_attention, nn.Module)
-        check_kind("feed_forward", feed_forward, nn.Module)
-        _checks.functions(norm=norm)
+        _checks.instance("self_attention", self_attention, nn.Module)
+        _checks.instance("feed_forward", feed_forward, nn.Module)
         self.self_attention = self_attention
         self.feed_forward = feed_forward
-        self.norm = norm(d_model)
+        self.norm = build("norm", norm, d_model)
         self.dropout = nn.Dropout(dropout)
         self.d_model = d_model
 
@@ -248,7 +263,18 @@ class ParallelBlock(nn.Module):
         positions: Int[Tensor, "*B T"] | None = None,
         cache: AttentionCache | None = None,
     ) -> Float[Tensor, "B T D"]:
-        """Pass `x`, `(B, T, D)`, through both sublayers; the rest is for the attention."""
+        """Pass `x`, `(B, T, D)`, through both sublayers; the rest is for the attention.
+
+        Args:
+            x: `(B, T, D)`.
+            mask: Broadcastable to `(B, H, T, S)`.
+            causal: No query sees a key to the right of it.
+            positions: Of x, `(T,)` or `(B, T)`.
+            cache: What the attention keeps while decoding.
+
+        Returns:
+            `(B, T, D)`.
+        """
         check_sequence("x", x, self.d_model)
         normed = self.norm(x)
         attended = self.self_attention(
@@ -256,5 +282,5 @@ class ParallelBlock(nn.Module):
         )
         fed = self.feed_forward(normed)
         for name, made in (("self_attention", attended), ("feed_forward", fed)):
-            check_added(x, name, made)
+            check_made(name, made, x)
         return x + self.dropout(attended) + self.dropout(fed)  # type: ignore[no-any-return]

@@ -11,6 +11,7 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
+from attention_guide.functional import _checks
 from attention_guide.layers._buffer import Buffer, check_no_grad, check_pair, check_same
 from attention_guide.layers._check import check_sizes
 
@@ -82,6 +83,13 @@ class KVCache:
     ) -> tuple[Float[Tensor, "B G S K"], Float[Tensor, "B G S E"]]:
         """Append T tokens; return views of all S held.
 
+        Args:
+            k: Keys, `(B, G, T, K)`.
+            v: Values, `(B, G, T, E)`.
+
+        Returns:
+            Keys, `(B, G, S, K)`, and values, `(B, G, S, E)`.
+
         Raises:
             ValueError: No room; another batch, head or width than before; or v has another B, G
                 or T than k.
@@ -98,7 +106,8 @@ class KVCache:
         """Nothing to add to a causal mask."""
 
     def positions(self, device: torch.device | None = None) -> Int[Tensor, " S"]:
-        """0 … S - 1."""
+        """0 … S - 1, `(S,)`."""
+        _checks.maybe_device(device)
         return torch.arange(self.length, device=device)
 
     def crop(self, length: int) -> None:
@@ -112,7 +121,7 @@ class KVCache:
         self._values.crop(length)
 
     def reorder(self, rows: Int[Tensor, " B2"]) -> None:
-        """Make batch row i what row `rows[i]` was (beam search moves its beams).
+        """Make batch row i what row `rows[i]` was, with rows `(B2,)` (beam search moves beams).
 
         Raises:
             ValueError: Not one axis, or (on CPU) a row that isn't there.
@@ -174,6 +183,13 @@ class SlidingCache:
     ) -> tuple[Float[Tensor, "B G S K"], Float[Tensor, "B G S E"]]:
         """Append T tokens; return those that any of the T may see; then forget the rest.
 
+        Args:
+            k: Keys, `(B, G, T, K)`.
+            v: Values, `(B, G, T, E)`.
+
+        Returns:
+            Keys, `(B, G, S, K)`, and values, `(B, G, S, E)`.
+
         Raises:
             ValueError: Another batch, head or width than before, or v has another B, G or T
                 than k.
@@ -196,14 +212,16 @@ class SlidingCache:
         return k, v
 
     def mask(self, t: int) -> Bool[Tensor, "T S"]:
-        """Causal, `left` neighbours, and the sinks."""
+        """Causal, `left` neighbours, and the sinks, `(T, S)` for the `t` newest queries."""
+        check_sizes(least=0, t=t)
         key = self._returned
         query = torch.arange(self._length - t, self._length, device=key.device)[:, None]
         near = (query - key <= self.left) | (key < self.n_sinks)
         return near & (key <= query)
 
     def positions(self, device: torch.device | None = None) -> Int[Tensor, " S"]:
-        """Of the keys that the last update returned."""
+        """Of the keys that the last update returned, `(S,)`."""
+        _checks.maybe_device(device)
         return self._returned.to(device)
 
 
@@ -246,6 +264,13 @@ class LatentCache:
     ) -> tuple[Float[Tensor, "B S R"], Float[Tensor, "B S P"]]:
         """Append T tokens; return views of all S held.
 
+        Args:
+            latent: Latents, `(B, T, R)`.
+            rope_key: Rotary keys, `(B, T, P)`.
+
+        Returns:
+            Latents, `(B, S, R)`, and rotary keys, `(B, S, P)`.
+
         Raises:
             ValueError: No room; another batch or width than before; or rope_key has another B
                 or T than latent.
@@ -263,7 +288,7 @@ class LatentCache:
         self._rope_keys.crop(length)
 
     def reorder(self, rows: Int[Tensor, " B2"]) -> None:
-        """Make batch row i what row `rows[i]` was."""
+        """Make batch row i what row `rows[i]` was, with rows `(B2,)`."""
         self._latents.reorder(rows)
         self._rope_keys.reorder(rows)
 
@@ -295,6 +320,8 @@ class MemoryCache:
         self, memory: Tensor, project: Callable[[Tensor], tuple[Tensor, Tensor]]
     ) -> tuple[Tensor, Tensor]:
         """Keys and values of `memory`, by `project` the first time only."""
+        _checks.tensor("memory", memory)
+        _checks.functions(project=project)
         if self._entry is None or self._memory is not memory:
             self._entry = project(memory)
             self._memory = memory

@@ -7,7 +7,7 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from attention_guide.functional import _checks
-from attention_guide.layers._check import check_ids, check_sizes
+from attention_guide.layers._check import check_device, check_ids, check_sizes
 
 
 class TokenEmbedding(nn.Embedding):
@@ -47,6 +47,7 @@ class TokenEmbedding(nn.Embedding):
         check_ids("ids", ids)
         if ids.dtype not in (torch.int64, torch.int32):
             raise TypeError(f"ids: expected torch.int64 or torch.int32; got {ids.dtype}")
+        check_device("ids", ids, self.weight)
         try:
             return super().forward(ids) * self.scale
         except IndexError as error:

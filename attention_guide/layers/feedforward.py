@@ -8,7 +8,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from attention_guide.functional import _checks
-from attention_guide.layers._check import check_dropout, check_sizes, check_width
+from attention_guide.layers._check import check_dropout, check_made, check_sizes, check_width
 
 Activation: TypeAlias = Callable[[Tensor], Tensor]
 
@@ -54,6 +54,7 @@ class FeedForward(nn.Module):
         super().__init__()
         check_sizes(d_model=d_model, d_ff=d_ff)
         check_dropout(dropout)
+        _checks.flag("bias", bias)
         _checks.functions(activation=activation)
         self.up_proj = nn.Linear(d_model, d_ff, bias=bias)
         self.down_proj = nn.Linear(d_ff, d_model, bias=bias)
@@ -63,7 +64,8 @@ class FeedForward(nn.Module):
     def forward(self, x: Float[Tensor, "*batch D"]) -> Float[Tensor, "*batch D"]:
         """Apply the network at each position of `x`, `(..., D)`."""
         check_width("x", x, self.up_proj.in_features, self.up_proj.weight)
-        hidden = self.dropout(self.activation(self.up_proj(x)))
+        hidden = self.up_proj(x)
+        hidden = self.dropout(check_made("activation", self.activation(hidden), hidden))
         return self.down_proj(hidden)  # type: ignore[no-any-return]
 
 
@@ -103,6 +105,7 @@ class GatedFeedForward(nn.Module):
         super().__init__()
         check_sizes(d_model=d_model, d_ff=d_ff)
         check_dropout(dropout)
+        _checks.flag("bias", bias)
         _checks.functions(activation=activation)
         self.gate_proj = nn.Linear(d_model, d_ff, bias=bias)
         self.up_proj = nn.Linear(d_model, d_ff, bias=bias)
@@ -113,5 +116,6 @@ class GatedFeedForward(nn.Module):
     def forward(self, x: Float[Tensor, "*batch D"]) -> Float[Tensor, "*batch D"]:
         """Apply the network at each position of `x`, `(..., D)`."""
         check_width("x", x, self.up_proj.in_features, self.up_proj.weight)
-        hidden = self.activation(self.gate_proj(x)) * self.up_proj(x)
+        gate = self.gate_proj(x)
+        hidden = check_made("activation", self.activation(gate), gate) * self.up_proj(x)
         return self.down_proj(self.dropout(hidden))  # type: ignore[no-any-return]

@@ -39,7 +39,7 @@ class DecayGate(nn.Module):
         self.temperature = temperature
 
     def forward(self, x: Float[Tensor, "B T D"]) -> Float[Tensor, "B H T W"]:
-        """Log-gates of `x`, `(B, T, D)` → `(B, H, T, width)`."""
+        """Log-gates of `x`, `(B, T, D)` → `(B, H, T, W)` with W = `width`."""
         check_sequence("x", x, self.proj.in_features, weight=self.proj.weight)
         return split_heads(F.logsigmoid(self.proj(x)) / self.temperature, self.n_heads)
 
@@ -77,10 +77,10 @@ def unit_length(x: Float[Tensor, "*B K"]) -> Float[Tensor, "*B K"]:
     r"""Unit vectors, $x / \lVert x \rVert$: keys that the delta rule can overwrite exactly.
 
     Args:
-        x: Queries or keys.
+        x: Queries or keys, `(..., K)`.
 
     Returns:
-        The same directions, of length 1.
+        The same directions, of length 1, `(..., K)`.
 
     Raises:
         ValueError: No axis.

@@ -20,6 +20,9 @@ def xavier_init(model: nn.Module) -> None:
     Args:
         model: Every `nn.Linear` and `nn.Embedding` inside is drawn anew, in place.
 
+    Raises:
+        TypeError: `model` isn't a module.
+
     Source:
         Glorot and Bengio, "Understanding the difficulty of training deep feedforward neural
         networks", 2010. Embeddings: so that the factor $\sqrt D$
@@ -32,6 +35,7 @@ def xavier_init(model: nn.Module) -> None:
         >>> bool(layer.weight.abs().max() <= (6 / (64 + 32)) ** 0.5), bool((layer.bias == 0).all())
         (True, True)
     """
+    _checks.instance("model", model, nn.Module)
     for module in model.modules():
         if isinstance(module, nn.Linear):
             nn.init.xavier_uniform_(module.weight)
@@ -54,7 +58,7 @@ def depth_scaled_init(model: nn.Module, n_layers: int, *, std: float = 0.02) -> 
 
     Raises:
         ValueError: `n_layers` is below 1, or `std` below 0.
-        TypeError: `n_layers` isn't an int, or `std` not a number.
+        TypeError: `model` isn't a module, `n_layers` not an int, or `std` not a number.
 
     Source:
         Radford et al., "Language Models are Unsupervised Multitask Learners", 2019:
@@ -70,6 +74,7 @@ def depth_scaled_init(model: nn.Module, n_layers: int, *, std: float = 0.02) -> 
         >>> round(ratio.item(), 1)
         4.0
     """
+    _checks.instance("model", model, nn.Module)
     check_sizes(n_layers=n_layers)
     _checks.number("std", std, least=0)
     for name, module in model.named_modules():

@@ -9,7 +9,8 @@ from torch import Tensor, nn
 
 from attention_guide.functional import Kernel, _checks, rope
 from attention_guide.layers._check import (
-    check_kind,
+    build,
+    check_made,
     check_positions,
     check_scoring,
     check_sequence,
@@ -104,7 +105,7 @@ class LatentAttention(nn.Module):
             d_latent=d_latent, d_rope=d_rope, d_value=d_value, d_query_latent=d_query_latent
         )
         check_scoring(dropout, kernel, scale)
-        _checks.functions(rotary=rotary, norm=norm)
+        _checks.functions(rotary=rotary)
         self.n_heads, self.d_rope, self.d_latent = n_heads, d_rope, d_latent
         self.d_head = head_width(d_model, n_heads, d_head)
         self.d_value = self.d_head if d_value is None else d_value
@@ -112,11 +113,11 @@ class LatentAttention(nn.Module):
         self.q_norm: nn.Module = nn.Identity()
         if d_query_latent is not None:
             self.q_down_proj = nn.Linear(d_model, d_query_latent, bias=False)
-            self.q_norm = norm(d_query_latent)
+            self.q_norm = build("norm", norm, d_query_latent)
         width = d_model if d_query_latent is None else d_query_latent
         self.q_proj = nn.Linear(width, n_heads * (self.d_head + d_rope), bias=False)
         self.kv_down_proj = nn.Linear(d_model, d_latent, bias=False)
-        self.kv_norm = norm(d_latent)
+        self.kv_norm = build("norm", norm, d_latent)
         self.rope_key_proj = nn.Linear(d_model, d_rope, bias=False)
         self.k_proj = nn.Linear(d_latent, n_heads * self.d_head, bias=False)
         self.v_proj = nn.Linear(d_latent, n_heads * self.d_value, bias=False)
@@ -153,15 +154,15 @@ class LatentAttention(nn.Module):
             ValueError: A shape that doesn't fit.
             TypeError: A dtype that doesn't fit, or a cache of the wrong kind.
         """
-        self._check(x, positions, cache)
+        self._check(x, positions, cache, absorb)
         start = 0 if cache is None else cache.length
         if positions is None:
             positions = torch.arange(start, start + x.shape[1], device=x.device)
         q = split_heads(self.q_proj(self.q_norm(self.q_down_proj(x))), self.n_heads)
         content, turned = q[..., : self.d_head], q[..., self.d_head :]
-        turned = self.rotary(turned, positions)
+        turned = self._turn(turned, positions)
         latent = self.kv_norm(self.kv_down_proj(x))
-        rope_key = self.rotary(self.rope_key_proj(x)[:, None], positions)[:, 0]
+        rope_key = self._turn(self.rope_key_proj(x)[:, None], positions)[:, 0]
         if cache is not None:
             latent, rope_key = cache.update(latent, rope_key)
         options: dict[str, Any] = {
@@ -176,13 +177,24 @@ class LatentAttention(nn.Module):
         attend = self._absorbed if absorb else self._expanded
         return self.out_proj(merge_heads(attend(content, turned, latent, rope_key, options)))  # type: ignore[no-any-return]
 
-    def _check(self, x: Tensor, positions: Tensor | None, cache: LatentCache | None) -> None:
+    def _turn(self, x: Tensor, positions: Tensor) -> Tensor:
+        return check_made("rotary", self.rotary(x, positions), x)
+
+    def _check(
+        self,
+        x: Tensor,
+        positions: Tensor | None,
+        cache: LatentCache | None,
+        absorb: bool | None,
+    ) -> None:
         weight = self.kv_down_proj.weight
         check_sequence("x", x, self.kv_down_proj.in_features, weight=weight)
         if positions is not None:
-            check_positions(positions, x.shape[0], x.shape[1])
+            check_positions(positions, x)
         if cache is not None:
-            check_kind("cache", cache, LatentCache)
+            _checks.instance("cache", cache, LatentCache)
+        if absorb is not None:
+            _checks.flag("absorb", absorb)
 
     def _expanded(
         self, content: Tensor, turned: Tensor, latent: Tensor, rope_key: Tensor, options: Any

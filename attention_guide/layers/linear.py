@@ -3,15 +3,14 @@
 from collections.abc import Callable
 from typing import get_args
 
-import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
-from attention_guide.functional import _checks, elu_feature, kernel_attention, linear_attention
-from attention_guide.functional.linear import LinearForm
+from attention_guide.functional import _checks, kernel_attention, linear_attention
+from attention_guide.functional.linear import LinearForm, kernel_step
 from attention_guide.layers._check import (
+    build,
     check_choice,
-    check_kind,
     check_padding,
     check_sequence,
     check_sizes,
@@ -25,6 +24,7 @@ class LinearCache:
     """The memory of a linear-attention layer while decoding: one matrix a head, at any length.
 
     Examples:
+        >>> import torch
         >>> layer, cache = LinearAttention(8, 2), LinearCache()
         >>> for token in torch.randn(1, 5, 8).split(1, dim=1):
         ...     out = layer(token, causal=True, cache=cache)
@@ -36,8 +36,15 @@ class LinearCache:
         self.state: Tensor | None = None
         self.length = 0
 
-    def update(self, state: Tensor, t: int) -> None:
-        """Keep the memory after `t` more tokens."""
+    def update(self, state: Float[Tensor, "B H K E"], t: int) -> None:
+        """Keep the memory `(B, H, K, E)` after `t` more tokens.
+
+        Raises:
+            ValueError: Another number of axes, or `t` is below 0.
+            TypeError: Not floating point, or `t` isn't an int.
+        """
+        _checks.rank("state", _checks.floating("state", state), "B H K E")
+        check_sizes(least=0, t=t)
         self.state = state
         self.length += t
 
@@ -81,6 +88,7 @@ class LinearAttention(nn.Module):
         2025, arXiv:2412.06464. Without their short convolutions and output gates.
 
     Examples:
+        >>> import torch
         >>> from attention_guide.layers import BetaGate, DecayGate, unit_length
         >>> gates = {"decay": DecayGate(8, 2), "beta": BetaGate(8, 2), "feature": unit_length}
         >>> LinearAttention(8, 2, **gates)(torch.randn(2, 5, 8), causal=True).shape
@@ -104,7 +112,8 @@ class LinearAttention(nn.Module):
         super().__init__()
         check_choice("form", form, get_args(LinearForm))
         check_sizes(chunk=chunk)
-        _checks.maybe_functions(feature=feature, decay=decay, beta=beta, out_norm=out_norm)
+        _checks.flag("bias", bias)
+        _checks.maybe_functions(feature=feature, decay=decay, beta=beta)
         self.n_heads = n_heads
         self.d_head = head_width(d_model, n_heads, d_head)
         width = n_heads * self.d_head
@@ -112,7 +121,9 @@ class LinearAttention(nn.Module):
         self.k_proj = nn.Linear(d_model, width, bias=bias)
         self.v_proj = nn.Linear(d_model, width, bias=bias)
         self.out_proj = nn.Linear(width, d_model, bias=bias)
-        self.out_norm = nn.Identity() if out_norm is None else out_norm(self.d_head)
+        self.out_norm: nn.Module = nn.Identity()
+        if out_norm is not None:
+            self.out_norm = build("out_norm", out_norm, self.d_head)
         self.feature = feature
         self.decay = decay
         self.beta = beta
@@ -135,7 +146,7 @@ class LinearAttention(nn.Module):
             mask: `(B, 1, 1, T)`, `False` for tokens that leave no trace (padding). No other mask
                 can be expressed.
             causal: Must be `True`.
-            positions: Must be `None`: order comes from the recurrence.
+            positions: Must be `None`, where others take `(B, T)`: order comes from the recurrence.
             cache: The memory so far.
 
         Returns:
@@ -145,7 +156,7 @@ class LinearAttention(nn.Module):
             ValueError: A shape that doesn't fit, or something that linear attention can't do.
             TypeError: A dtype that doesn't fit, or a cache of the wrong kind.
         """
-        _check_linear(self, x, mask, positions, cache)
+        _check_linear(self, x, mask, causal, positions, cache)
         if not causal:
             raise ValueError("causal: LinearAttention is causal by nature; got causal=False")
         q, k, v = _project(self, x)
@@ -156,8 +167,8 @@ class LinearAttention(nn.Module):
         if mask is not None:
             real = mask.transpose(-1, -2)
             # A padded token writes nothing and lets nothing fade.
-            k, v = k.where(real, 0.0), v.where(real, 0.0)
-            decay = None if decay is None else decay.where(real, 0.0)
+            k, v = _hide("feature", k, real), v.where(real, 0.0)
+            decay = None if decay is None else _hide("decay", decay, real)
         out, state = linear_attention(
             q,
             k,
@@ -199,6 +210,7 @@ class KernelAttention(nn.Module):
         Katharopoulos et al., "Transformers are RNNs", ICML 2020, arXiv:2006.16236.
 
     Examples:
+        >>> import torch
         >>> layer, x = KernelAttention(8, 2), torch.randn(2, 5, 8)
         >>> layer(x).shape, layer(x, causal=True).shape
         (torch.Size([2, 5, 8]), torch.Size([2, 5, 8]))
@@ -217,6 +229,7 @@ class KernelAttention(nn.Module):
         super().__init__()
         check_choice("form", form, get_args(LinearForm))
         check_sizes(chunk=chunk)
+        _checks.flag("bias", bias)
         self.n_heads = n_heads
         self.d_head = head_width(d_model, n_heads, d_head)
         width = n_heads * self.d_head
@@ -243,7 +256,7 @@ class KernelAttention(nn.Module):
             mask: `(B, 1, 1, T)`, `False` for keys that nobody sees (padding). No other mask can be
                 expressed.
             causal: No query sees a key to the right of it. A cache needs it.
-            positions: Must be `None`: add positions to x instead.
+            positions: Must be `None`, where others take `(B, T)`: add positions to x instead.
             cache: The sums so far.
 
         Returns:
@@ -253,7 +266,7 @@ class KernelAttention(nn.Module):
             ValueError: A shape that doesn't fit, or something that kernel attention can't do.
             TypeError: A dtype that doesn't fit, or a cache of the wrong kind.
         """
-        _check_linear(self, x, mask, positions, cache)
+        _check_linear(self, x, mask, causal, positions, cache)
         q, k, v = _project(self, x)
         if mask is not None:
             # elu(-inf) + 1 = 0: the feature of a key that isn't there.
@@ -261,26 +274,11 @@ class KernelAttention(nn.Module):
         if cache is None:
             out = kernel_attention(q, k, v, causal=causal, form=self.form, chunk=self.chunk)
         elif causal:
-            out = self._step(q, k, v, cache)
+            out, state = kernel_step(q, k, v, cache.state, form=self.form, chunk=self.chunk)
+            cache.update(state, x.shape[1])
         else:
             raise ValueError("causal: a cache needs causal=True; got causal=False")
         return self.out_proj(merge_heads(out))  # type: ignore[no-any-return]
-
-    def _step(self, q: Tensor, k: Tensor, v: Tensor, cache: LinearCache) -> Tensor:
-        """As `kernel_attention`, from kept sums: of values, and of ones for the divisor."""
-        summed = torch.cat([v, torch.ones_like(v[..., :1])], dim=-1)
-        out, state = linear_attention(
-            elu_feature(q),
-            elu_feature(k),
-            summed,
-            state=cache.state,
-            scale=1.0,
-            form=self.form,
-            chunk=self.chunk,
-        )
-        cache.update(state, q.shape[2])
-        weight = out[..., -1:]
-        return out[..., :-1] / weight.masked_fill(weight == 0, 1.0)
 
 
 def _project(layer: LinearAttention | KernelAttention, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
@@ -292,17 +290,27 @@ def _project(layer: LinearAttention | KernelAttention, x: Tensor) -> tuple[Tenso
     )
 
 
+def _hide(name: str, x: Tensor, real: Tensor) -> Tensor:
+    """Zeros for what isn't real, of what a plug-in made; `where` alone would stretch it to fit."""
+    _checks.rank(name, _checks.floating(name, x), "B H T K")
+    for position in (0, 2):
+        _checks.axis(name, x, position, real.shape[position], "B H T K", "as in x")
+    return x.where(real, 0.0)
+
+
 def _check_linear(
     layer: LinearAttention | KernelAttention,
     x: Tensor,
     mask: Tensor | None,
+    causal: bool,
     positions: Tensor | None,
     cache: LinearCache | None,
 ) -> None:
     check_sequence("x", x, layer.q_proj.in_features, weight=layer.q_proj.weight)
+    _checks.flag("causal", causal)
     if positions is not None:
         raise ValueError("positions: linear attention takes none; expected None")
     if mask is not None:
         check_padding(mask, x.shape[0], x.shape[1])
     if cache is not None:
-        check_kind("cache", cache, LinearCache)
+        _checks.instance("cache", cache, LinearCache)

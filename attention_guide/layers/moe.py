@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from attention_guide.functional import _checks
 from attention_guide.layers._check import (
     check_below,
-    check_kind,
+    check_made,
     check_sequence,
     check_sizes,
     check_width,
@@ -85,11 +85,13 @@ class MixtureOfExperts(nn.Module):
     ) -> None:
         super().__init__()
         check_sizes(d_model=d_model, n_active=n_active)
+        _checks.flag("renormalise", renormalise)
+        _checks.instance("experts", experts, Iterable)
         experts = list(experts)
         for place, expert in enumerate(experts):
-            check_kind(f"experts[{place}]", expert, nn.Module)
+            _checks.instance(f"experts[{place}]", expert, nn.Module)
         if shared is not None:
-            check_kind("shared", shared, nn.Module)
+            _checks.instance("shared", shared, nn.Module)
         self.experts = nn.ModuleList(experts)
         if n_active > len(self.experts):
             raise ValueError(f"n_active: expected 1 to {len(self.experts)}; got {n_active}")
@@ -104,12 +106,15 @@ class MixtureOfExperts(nn.Module):
         check_width("x", x, self.router.in_features, self.router.weight)
         tokens = x.reshape(-1, x.shape[-1])
         self.routing = routing = self.route(tokens)
-        out = torch.zeros_like(tokens) if self.shared is None else self.shared(tokens)
+        out = torch.zeros_like(tokens)
+        if self.shared is not None:
+            out = check_made("shared", self.shared(tokens), tokens)
         for index, expert in enumerate(self.experts):
             rows, slots = torch.where(routing.chosen == index)
             if rows.numel():
                 weight = routing.weights[rows, slots, None].to(x.dtype)
-                out = out.index_add(0, rows, (weight * expert(tokens[rows])).to(out.dtype))
+                made = check_made(f"experts[{index}]", expert(tokens[rows]), tokens[rows])
+                out = out.index_add(0, rows, (weight * made).to(out.dtype))
         return out.view_as(x)
 
     def route(self, tokens: Float[Tensor, "N D"]) -> Routing:
@@ -156,6 +161,7 @@ def load_balancing_loss(
     _checks.rank("probabilities", _checks.floating("probabilities", probabilities), "N X")
     _checks.rank("chosen", _checks.integral("chosen", chosen), "N A")
     _checks.axis("chosen", chosen, 0, probabilities.shape[0], "N A", "as in probabilities")
+    _checks.same_device("chosen", chosen, "probabilities", probabilities)
     n_tokens, n_experts = probabilities.shape
     check_below("chosen", chosen, n_experts, "X")
     counts = torch.bincount(chosen.flatten(), minlength=n_experts).to(probabilities.dtype)
@@ -174,6 +180,7 @@ def balance_loss(model: nn.Module) -> Float[Tensor, ""]:
 
     Raises:
         ValueError: There is none that has run.
+        TypeError: `model` isn't a module.
 
     Examples:
         >>> from attention_guide.layers import FeedForward
@@ -182,6 +189,7 @@ def balance_loss(model: nn.Module) -> Float[Tensor, ""]:
         >>> balance_loss(model).shape
         torch.Size([])
     """
+    _checks.instance("model", model, nn.Module)
     layers = [m for m in model.modules() if isinstance(m, MixtureOfExperts) and m.routing]
     if not layers:
         raise ValueError("model: expected a MixtureOfExperts that has run; got none")

@@ -106,7 +106,7 @@ class LayerNorm(nn.Module):
         check_sizes(d_model=d_model)
         self.eps = _checks.number("eps", eps, least=0)
         self.weight = nn.Parameter(torch.ones(d_model))
-        self.bias = nn.Parameter(torch.zeros(d_model)) if bias else None
+        self.bias = nn.Parameter(torch.zeros(d_model)) if _checks.flag("bias", bias) else None
 
     def forward(self, x: Float[Tensor, "*batch D"]) -> Float[Tensor, "*batch D"]:
         """Normalise `x`, `(..., D)`."""

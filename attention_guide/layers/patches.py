@@ -47,10 +47,9 @@ class PatchEmbedding(nn.Module):
     ) -> None:
         super().__init__()
         check_sizes(d_model=d_model, patch_size=patch_size, n_channels=n_channels)
-        if stride is not None:
-            _check_extents("stride", stride)
+        _checks.flag("bias", bias)
         self.patch_size = patch_size
-        self.stride = (patch_size, patch_size) if stride is None else stride
+        self.stride = _extents("stride", (patch_size, patch_size) if stride is None else stride)
         self.proj = nn.Conv2d(n_channels, d_model, patch_size, self.stride, bias=bias)
 
     def grid(self, height: int, width: int) -> tuple[int, int]:
@@ -59,7 +58,9 @@ class PatchEmbedding(nn.Module):
         Raises:
             ValueError: The image is smaller than a patch, or patches without overlap leave some
                 of it over.
+            TypeError: A size isn't an int.
         """
+        check_sizes(least=0, height=height, width=width)
         rows, columns = (
             (pixels - self.patch_size) // step + 1
             for pixels, step in zip((height, width), self.stride, strict=True)
@@ -75,7 +76,7 @@ class PatchEmbedding(nn.Module):
         return rows, columns
 
     def forward(self, image: Float[Tensor, "B C height width"]) -> Float[Tensor, "B N D"]:
-        """Cut `image`, `(B, C, height, width)`, and embed its N patches."""
+        """Cut `image`, `(B, C, height, width)`, and embed its N patches, `(B, N, D)`."""
         _checks.floating("image", image)
         channels = self.proj.in_channels
         if image.ndim != 4 or image.shape[1] != channels:
@@ -118,17 +119,17 @@ class GridPositions(nn.Module):
         super().__init__()
         check_sizes(d_model=d_model)
         check_sizes(least=0, n_first=n_first)
-        _check_extents("grid", grid)
-        self.grid = grid
+        self.grid = _extents("grid", grid)
         self.n_first = n_first
-        self.weight = nn.Parameter(torch.empty(n_first + grid[0] * grid[1], d_model))
+        n_cells = self.grid[0] * self.grid[1]
+        self.weight = nn.Parameter(torch.empty(n_first + n_cells, d_model))
         nn.init.normal_(self.weight, std=0.02)
 
     def forward(
         self, x: Float[Tensor, "B T D"], grid: tuple[int, int] | None = None
     ) -> Float[Tensor, "B T D"]:
         """Add to `x`, `(B, T, D)`: the first tokens, then the cells of `grid`."""
-        grid = self.grid if grid is None else grid
+        grid = self.grid if grid is None else _extents("grid", grid)
         width = self.weight.shape[1]
         _checks.floating("x", x)
         if x.ndim != 3 or x.shape[1:] != (self.n_first + grid[0] * grid[1], width):
@@ -192,7 +193,7 @@ class PatchTokens(nn.Module):
         bias: bool = True,
     ) -> None:
         super().__init__()
-        _check_extents("image_size", image_size)
+        _extents("image_size", image_size)
         check_sizes(least=0, n_class_tokens=n_class_tokens, n_registers=n_registers)
         self.patches = PatchEmbedding(d_model, patch_size, n_channels, stride=stride, bias=bias)
         grid = self.patches.grid(*image_size)
@@ -207,7 +208,7 @@ class PatchTokens(nn.Module):
         return sum(0 if tokens is None else len(tokens) for tokens in extra)
 
     def forward(self, image: Float[Tensor, "B C height width"]) -> Float[Tensor, "B T D"]:
-        """Tokens of `image`, `(B, C, height, width)` → `(B, F + R + N, D)`.
+        """Tokens of `image`, `(B, C, height, width)` → `(B, T, D)` with T = F + R + N.
 
         Raises:
             ValueError: A shape that doesn't fit, or an image that isn't whole patches.
@@ -224,10 +225,12 @@ class PatchTokens(nn.Module):
         return torch.cat([x[:, :n_first], registers, x[:, n_first:]], dim=1)
 
 
-def _check_extents(name: str, pair: tuple[int, int]) -> None:
+def _extents(name: str, pair: tuple[int, int]) -> tuple[int, int]:
     if not isinstance(pair, tuple | list) or len(pair) != 2:
         raise TypeError(f"{name}: expected a pair (down, across); got {pair!r}")
-    check_sizes(**{f"{name}[{i}]": size for i, size in enumerate(pair)})
+    for i, size in enumerate(pair):
+        _checks.integer(f"{name}[{i}]", size, least=1)
+    return pair[0], pair[1]
 
 
 def _learned(n: int, d_model: int) -> nn.Parameter | None:

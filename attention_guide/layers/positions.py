@@ -17,7 +17,14 @@ from attention_guide.functional import (
     sinusoidal,
     t5_buckets,
 )
-from attention_guide.layers._check import check_below, check_choice, check_sequence, check_sizes
+from attention_guide.functional.relative import bucket_sizes
+from attention_guide.layers._check import (
+    check_below,
+    check_choice,
+    check_device,
+    check_sequence,
+    check_sizes,
+)
 
 
 class SinusoidalPositions(nn.Module):
@@ -139,9 +146,11 @@ class RotaryPositions(nn.Module):
         self, x: Float[Tensor, "B H T K"], positions: Int[Tensor, "*B T"]
     ) -> Float[Tensor, "B H T K"]:
         """Turn `x`, `(B, H, T, K)`, by its positions, `(T,)` or `(B, T)`."""
+        dtype = _checks.floating("x", x).dtype
         rows = _checks.integral("positions", positions).long()
+        check_device("positions", rows, self.cos, "the tables")
         try:  # an index would take -1 for the last row
-            cos, sin = (F.embedding(rows, table).to(x.dtype) for table in (self.cos, self.sin))
+            cos, sin = (F.embedding(rows, table).to(dtype) for table in (self.cos, self.sin))
         except IndexError:
             check_below("positions", rows, self.max_len, "max_len")
             raise
@@ -184,8 +193,8 @@ class AlibiBias(nn.Module):
     def forward(
         self, queries: Int[Tensor, " T"], keys: Int[Tensor, " S"]
     ) -> Float[Tensor, "H T S"]:
-        """The bias between query positions `(T,)` and key positions `(S,)`."""
-        _check_places(queries, keys)
+        """The bias, `(H, T, S)`, between query positions `(T,)` and key positions `(S,)`."""
+        _check_places(queries, keys, self.slopes)
         distance = (queries[:, None] - keys).abs().to(self.slopes.dtype)
         return -self.slopes[:, None, None] * distance
 
@@ -216,6 +225,7 @@ class RelativeBias(nn.Module):
     ) -> None:
         super().__init__()
         check_sizes(n_heads=n_heads, n_buckets=n_buckets, max_distance=max_distance)
+        bucket_sizes(n_buckets, max_distance, causal)
         self.weight = nn.Parameter(torch.empty(n_buckets, n_heads))
         nn.init.normal_(self.weight, std=0.02)
         self.max_distance = max_distance
@@ -224,8 +234,8 @@ class RelativeBias(nn.Module):
     def forward(
         self, queries: Int[Tensor, " T"], keys: Int[Tensor, " S"]
     ) -> Float[Tensor, "H T S"]:
-        """The bias between query positions `(T,)` and key positions `(S,)`."""
-        _check_places(queries, keys)
+        """The bias, `(H, T, S)`, between query positions `(T,)` and key positions `(S,)`."""
+        _check_places(queries, keys, self.weight)
         buckets = t5_buckets(
             keys - queries[:, None],
             n_buckets=self.weight.shape[0],
@@ -242,9 +252,12 @@ def _rows(table: Tensor, x: Tensor, offset: int) -> Tensor:
             f"x: expected (B, T, D) with offset + T at most max_len = {table.shape[0]}; "
             f"got {tuple(x.shape)} at offset {offset}"
         )
+    check_device("x", x, table, "the table")
     return table[offset:end].to(x.dtype)
 
 
-def _check_places(queries: Tensor, keys: Tensor) -> None:
+def _check_places(queries: Tensor, keys: Tensor, weight: Tensor) -> None:
     _checks.rank("queries", _checks.integral("queries", queries), "T")
     _checks.rank("keys", _checks.integral("keys", keys), "S")
+    _checks.same_device("keys", keys, "queries", queries)
+    check_device("queries", queries, weight)

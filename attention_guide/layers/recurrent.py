@@ -9,7 +9,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
 from attention_guide.functional import _checks
-from attention_guide.layers._check import check_sequence, check_sizes
+from attention_guide.layers._check import check_dtype, check_sequence, check_sizes
 from attention_guide.layers.alignment import AdditiveAttention, LuongAttention
 from attention_guide.layers.heads import WeightRecorder
 
@@ -20,6 +20,7 @@ class _AttentiveDecoder(nn.Module):
     # Shadowed on chosen layers while an AttentionRecorder watches: nothing is paid when it is off.
     recorder: WeightRecorder | None = None
     attention: AdditiveAttention | LuongAttention
+    cell: nn.GRUCell
 
     def __init__(self, d_input: int, d_model: int, d_memory: int) -> None:
         super().__init__()
@@ -51,14 +52,15 @@ class _AttentiveDecoder(nn.Module):
             resumed: Whether these positions continue the last call's, for a recorder.
 
         Returns:
-            The outputs `(B, T, d_model)` and the last state `(B, N)`. Decoding one token at a
-            time, pass the state back in.
+            The outputs `(B, T, E)` with E = `d_model`, and the last state `(B, N)`. Decoding one
+            token at a time, pass the state back in.
 
         Raises:
             ValueError: A shape doesn't fit.
             TypeError: A tensor isn't floating point, or the mask isn't bool.
         """
         batch = self._check(inputs, memory, state, mask)
+        _checks.flag("resumed", resumed)
         state = inputs.new_zeros(batch, self.d_state) if state is None else state
         allowed = None if mask is None else mask.expand(batch, -1, -1, -1)[:, 0, 0]
         source = _Source(memory, self.attention.keys(memory), allowed)
@@ -82,15 +84,17 @@ class _AttentiveDecoder(nn.Module):
     def _check(
         self, inputs: Tensor, memory: Tensor, state: Tensor | None, mask: Tensor | None
     ) -> int:
-        check_sequence("inputs", inputs, self.d_input)
+        weight = self.cell.weight_ih
+        check_sequence("inputs", inputs, self.d_input, weight=weight)
         check_sequence("memory", memory, self.d_memory, "B S M")
+        check_dtype("memory", memory, inputs, "inputs")
         batch, positions = memory.shape[0], memory.shape[1]
         if inputs.shape[0] != batch or inputs.shape[1] == 0:
             raise ValueError(
                 f"inputs: expected (B, T, D) with B = {batch} and T > 0, got {tuple(inputs.shape)}"
             )
         if state is not None:
-            check_sequence("state", state, self.d_state, "B N")
+            check_sequence("state", state, self.d_state, "B N", weight)
             _checks.axis("state", state, 0, batch, "B N", "as in memory")
         if mask is not None and _checks.boolean("mask", mask).shape not in (
             (batch, 1, 1, positions),

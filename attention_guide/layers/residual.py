@@ -7,7 +7,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from attention_guide.functional import _checks
-from attention_guide.layers._check import check_dropout, check_sizes
+from attention_guide.layers._check import build, check_dropout, check_made, check_sizes
 from attention_guide.layers.norm import LayerNorm
 
 Sublayer: TypeAlias = Callable[[Tensor], Tensor]
@@ -15,7 +15,23 @@ Sublayer: TypeAlias = Callable[[Tensor], Tensor]
 MakeNorm: TypeAlias = Callable[[int], nn.Module]
 
 
-class PostNorm(nn.Module):
+class _Residual(nn.Module):
+    """What the residual connections share: a norm, dropout, and a look at what is added."""
+
+    def __init__(self, d_model: int, *, dropout: float = 0.0, norm: MakeNorm = LayerNorm) -> None:
+        super().__init__()
+        check_sizes(d_model=d_model)
+        check_dropout(dropout)
+        self.norm = build("norm", norm, d_model)
+        self.dropout = nn.Dropout(dropout)
+
+    def _made(self, x: Tensor, sublayer: Sublayer, given: Tensor) -> Tensor:
+        if not callable(sublayer):
+            _checks.functions(sublayer=sublayer)
+        return check_made("sublayer", sublayer(given), x)
+
+
+class PostNorm(_Residual):
     r"""Post-norm, $\mathrm{norm}(x + f(x))$: the residual connection of 2017.
 
     Args:
@@ -34,24 +50,24 @@ class PostNorm(nn.Module):
         tensor([[-1., -1.,  1.,  1.]], grad_fn=...)
     """
 
-    def __init__(self, d_model: int, *, dropout: float = 0.0, norm: MakeNorm = LayerNorm) -> None:
-        super().__init__()
-        check_sizes(d_model=d_model)
-        check_dropout(dropout)
-        _checks.functions(norm=norm)
-        self.norm = norm(d_model)
-        self.dropout = nn.Dropout(dropout)
-
     def forward(self, x: Float[Tensor, "B T D"], sublayer: Sublayer) -> Float[Tensor, "B T D"]:
         """Add what `sublayer` makes of `x`, then normalise the sum.
 
+        Args:
+            x: `(B, T, D)`.
+            sublayer: From `(B, T, D)` to `(B, T, D)`: an attention, a feed-forward, ...
+
+        Returns:
+            `(B, T, D)`.
+
         Raises:
-            ValueError: `sublayer` answers in another shape.
+            ValueError: `sublayer` answers in another shape or on another device.
+            TypeError: It isn't a function or a module, or answers in another dtype.
         """
-        return self.norm(x + self.dropout(check_added(x, "sublayer", sublayer(x))))  # type: ignore[no-any-return]
+        return self.norm(x + self.dropout(self._made(x, sublayer, x)))  # type: ignore[no-any-return]
 
 
-class PreNorm(nn.Module):
+class PreNorm(_Residual):
     r"""Pre-norm, $x + f(\mathrm{norm}(x))$: an unbroken residual stream.
 
     Args:
@@ -70,24 +86,24 @@ class PreNorm(nn.Module):
         tensor([[1., 1., 3., 3.]])
     """
 
-    def __init__(self, d_model: int, *, dropout: float = 0.0, norm: MakeNorm = LayerNorm) -> None:
-        super().__init__()
-        check_sizes(d_model=d_model)
-        check_dropout(dropout)
-        _checks.functions(norm=norm)
-        self.norm = norm(d_model)
-        self.dropout = nn.Dropout(dropout)
-
     def forward(self, x: Float[Tensor, "B T D"], sublayer: Sublayer) -> Float[Tensor, "B T D"]:
         """Add what `sublayer` makes of the normalised `x`.
 
+        Args:
+            x: `(B, T, D)`.
+            sublayer: From `(B, T, D)` to `(B, T, D)`: an attention, a feed-forward, ...
+
+        Returns:
+            `(B, T, D)`.
+
         Raises:
-            ValueError: `sublayer` answers in another shape.
+            ValueError: `sublayer` answers in another shape or on another device.
+            TypeError: It isn't a function or a module, or answers in another dtype.
         """
-        return x + self.dropout(check_added(x, "sublayer", sublayer(self.norm(x))))  # type: ignore[no-any-return]
+        return x + self.dropout(self._made(x, sublayer, self.norm(x)))  # type: ignore[no-any-return]
 
 
-class SandwichNorm(nn.Module):
+class SandwichNorm(_Residual):
     r"""Sandwich norm, $x + \mathrm{norm}_2(f(\mathrm{norm}_1(x)))$: a bounded addition.
 
     Args:
@@ -107,29 +123,22 @@ class SandwichNorm(nn.Module):
     """
 
     def __init__(self, d_model: int, *, dropout: float = 0.0, norm: MakeNorm = LayerNorm) -> None:
-        super().__init__()
-        check_sizes(d_model=d_model)
-        check_dropout(dropout)
-        _checks.functions(norm=norm)
-        self.norm = norm(d_model)
-        self.norm_after = norm(d_model)
-        self.dropout = nn.Dropout(dropout)
+        super().__init__(d_model, dropout=dropout, norm=norm)
+        self.norm_after = build("norm", norm, d_model)
 
     def forward(self, x: Float[Tensor, "B T D"], sublayer: Sublayer) -> Float[Tensor, "B T D"]:
         """Add the normalised output of `sublayer` on the normalised `x`.
 
+        Args:
+            x: `(B, T, D)`.
+            sublayer: From `(B, T, D)` to `(B, T, D)`: an attention, a feed-forward, ...
+
+        Returns:
+            `(B, T, D)`.
+
         Raises:
-            ValueError: `sublayer` answers in another shape.
+            ValueError: `sublayer` answers in another shape or on another device.
+            TypeError: It isn't a function or a module, or answers in another dtype.
         """
-        made = check_added(x, "sublayer", sublayer(self.norm(x)))
+        made = self._made(x, sublayer, self.norm(x))
         return x + self.dropout(self.norm_after(made))  # type: ignore[no-any-return]
-
-
-def check_added(x: Tensor, name: str, made: Tensor) -> Tensor:
-    """Demand that what is added to `x` is as large as `x`."""
-    if _checks.tensor(name, made).shape != x.shape:
-        raise ValueError(
-            f"{name}: expected an output of the shape {_checks.shape(x)} of x; "
-            f"got {_checks.shape(made)}"
-        )
-    return made

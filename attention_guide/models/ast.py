@@ -153,7 +153,7 @@ class AST(nn.Module):
         return self.head(self.head_norm(pooled))  # type: ignore[no-any-return]
 
     def encode(self, spectrogram: Float[Tensor, "B frames M"]) -> Float[Tensor, "B T D"]:
-        """All tokens after the last norm, `(B, 2 + N, D)`: class tokens, then patches.
+        """All tokens after the last norm, `(B, T, D)` with T = 2 + N: class tokens, patches.
 
         Args:
             spectrogram: As `filter_bank_energies` makes it, moved to mean 0 and deviation 1/2,
@@ -176,5 +176,5 @@ class AST(nn.Module):
         return self.encoder(self.dropout(tokens))  # type: ignore[no-any-return]
 
     def pool(self, tokens: Float[Tensor, "B T D"]) -> Float[Tensor, "B D"]:
-        """The mean of the two class tokens."""
+        """The mean of the two class tokens, `(B, T, D)` → `(B, D)`."""
         return tokens[:, :2].mean(dim=1)

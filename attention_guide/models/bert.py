@@ -135,7 +135,13 @@ class Bert(nn.Module):
         return self.encoder(x, mask=padding[:, None, None, :])  # type: ignore[no-any-return]
 
     def pool(self, x: Float[Tensor, "B T D"]) -> Float[Tensor, "B D"]:
-        r"""One vector for a text, $\tanh(W x_0 + b)$: what stands at the first token, `[CLS]`.
+        r"""One vector for a text, $\tanh(W x_0 + b)$, made of its first token, `[CLS]`.
+
+        Args:
+            x: What `forward` gave, `(B, T, D)`.
+
+        Returns:
+            `(B, D)`.
 
         Raises:
             ValueError: The model was made without a pooler.
@@ -182,7 +188,7 @@ class BertForMaskedWords(nn.Module):
         segments: Int[Tensor, "B T"] | None = None,
         padding: Bool[Tensor, "B T"] | None = None,
     ) -> Float[Tensor, "B T V"]:
-        """Logits of the word at each place, `(B, T, V)`; arguments as in `Bert`."""
+        """Logits of the word at each place, `(B, T, V)`; arguments, `(B, T)`, as in `Bert`."""
         x = self.bert(ids, segments=segments, padding=padding)
         return self.output_proj(self.norm(F.gelu(self.transform(x))))  # type: ignore[no-any-return]
 
@@ -222,7 +228,7 @@ class BertClassifier(nn.Module):
         segments: Int[Tensor, "B T"] | None = None,
         padding: Bool[Tensor, "B T"] | None = None,
     ) -> Float[Tensor, "B C"]:
-        """Logits of each text's class, `(B, C)`; arguments as in `Bert`."""
+        """Logits of each text's class, `(B, C)`; arguments, `(B, T)`, as in `Bert`."""
         x = self.bert(ids, segments=segments, padding=padding)
         return self.classifier(self.dropout(self.bert.pool(x)))  # type: ignore[no-any-return]
 

@@ -92,7 +92,7 @@ class Bloom(LanguageModel):
     def embed(
         self, ids: Int[Tensor, "B T"], positions: Int[Tensor, "*B T"]
     ) -> Float[Tensor, "B T D"]:
-        """Normalised rows of the tokens."""
+        """Normalised rows of ids `(B, T)`, `(B, T, D)`; positions, `(B, T)`, aren't added."""
         return self.embedding_norm(self.embedding(ids))  # type: ignore[no-any-return]
 
 

@@ -147,5 +147,5 @@ class Captioner(EncoderTextDecoder):
         return self.decode(captions, self.encode(images))
 
     def encode(self, images: Float[Tensor, "B C height width"]) -> Float[Tensor, "B S M"]:
-        """The memory, `(B, S, M)`: all tokens of the Vision Transformer."""
+        """The memory of images `(B, C, height, width)`: all tokens of the ViT, `(B, S, M)`."""
         return self.vit.encode(images)

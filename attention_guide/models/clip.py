@@ -93,10 +93,10 @@ def quick_gelu(x: Float[Tensor, "*batch D"]) -> Float[Tensor, "*batch D"]:
     r"""GELU's quick approximation, $x \, \sigma(1.702 \, x)$, at most 0.021 off.
 
     Args:
-        x: Any floating-point tensor.
+        x: Any floating-point tensor, `(..., D)`.
 
     Returns:
-        The same shape.
+        The same shape, `(..., D)`.
 
     Source:
         Hendrycks and Gimpel, "Gaussian Error Linear Units (GELUs)", arXiv:1606.08415, section 2.
@@ -195,6 +195,10 @@ class CLIP(nn.Module):
         self, images: Float[Tensor, "B C height width"], texts: Int[Tensor, "B2 T"]
     ) -> Float[Tensor, "B B2"]:
         """Logits of every image with every text, `(B, B2)`.
+
+        Args:
+            images: `(B, C, height, width)`.
+            texts: Ids, `(B2, T)`.
 
         Raises:
             ValueError: A shape that doesn't fit, or a text without `eos_id`.

@@ -131,10 +131,10 @@ def stream(
 
     Args:
         model: As in `generate`.
-        prompt: As in `generate`.
+        prompt: As in `generate`, `(B, T)`.
         max_new: As in `generate`.
         source: As in `generate`.
-        padding: As in `generate`.
+        padding: As in `generate`, `(B, T)`.
         cached: As in `generate`.
         choose: As in `generate`.
         eos_id: As in `generate`.

@@ -137,6 +137,6 @@ class Gemma2(LanguageModel):
         depth_scaled_init(self, c.n_layers)
 
     def logits(self, x: Float[Tensor, "B T D"]) -> Float[Tensor, "B T V"]:
-        """From what the last norm gave to capped logits."""
+        """From what the last norm gave, `(B, T, D)`, to capped logits, `(B, T, V)`."""
         cap = self.config.logit_cap
         return (self.output_proj(x) / cap).tanh() * cap  # type: ignore[no-any-return]

@@ -92,5 +92,5 @@ class GPT2(LanguageModel):
     def embed(
         self, ids: Int[Tensor, "B T"], positions: Int[Tensor, "*B T"]
     ) -> Float[Tensor, "B T D"]:
-        """Rows of the tokens plus rows of their positions."""
+        """Rows of ids `(B, T)` and of their positions, `(T,)` or `(B, T)`, summed: `(B, T, D)`."""
         return self.dropout(self.embedding(ids) + self.positions.weight[positions])  # type: ignore[no-any-return]

@@ -102,7 +102,13 @@ class LanguageModel(nn.Module):
         padding: Bool[Tensor, "B S"] | None = None,
         cache: Sequence[SelfAttentionCache] | None = None,
     ) -> Float[Tensor, "B T D"]:
-        """What the output layer reads, `(B, T, D)`; arguments as in `forward`."""
+        """What the output layer reads, `(B, T, D)`.
+
+        Args:
+            ids: As in `forward`, `(B, T)`.
+            padding: As in `forward`, `(B, S)`.
+            cache: As in `forward`.
+        """
         check_ids("ids", ids)
         seen = cache[0].length if cache else 0
         total = seen + ids.shape[1]
@@ -123,11 +129,14 @@ class LanguageModel(nn.Module):
     def embed(
         self, ids: Int[Tensor, "B T"], positions: Int[Tensor, "*B T"]
     ) -> Float[Tensor, "B T D"]:
-        """What the first block reads; a family with positions to add adds them here."""
+        """What the first block reads, `(B, T, D)`, of ids `(B, T)`.
+
+        A family with positions to add adds them here, `(T,)` or `(B, T)`.
+        """
         return self.embedding(ids)  # type: ignore[no-any-return]
 
     def logits(self, x: Float[Tensor, "B T D"]) -> Float[Tensor, "B T V"]:
-        """From what the last norm gave to logits."""
+        """From what the last norm gave, `(B, T, D)`, to logits, `(B, T, V)`."""
         return self.output_proj(x)  # type: ignore[no-any-return]
 
     def new_cache(self, max_len: int, *, padded: bool = False) -> Sequence[SelfAttentionCache]:

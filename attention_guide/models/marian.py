@@ -114,6 +114,7 @@ class Marian(Transformer):
     ) -> Float[Tensor, "B T V"]:
         """Logits of the token after each of `tgt`, given the memory; as in `Transformer`.
 
+        `tgt` is `(B, T)`, `memory` `(B, S, D)`, `src` `(B, S)`, what comes out `(B, T, V)`.
         Nothing is hidden in the target but the future: it starts with `pad_id`, and padding at
         its end is in the future of every token.
         """

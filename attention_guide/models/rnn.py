@@ -209,7 +209,8 @@ class RecurrentSeq2Seq(nn.Module):
             written.append(token)
         return torch.cat(written, dim=1)
 
-    def _source_mask(self, src: Tensor) -> Bool[Tensor, "B 1 1 S"]:
+    def _source_mask(self, src: Int[Tensor, "B S"]) -> Bool[Tensor, "B 1 1 S"]:
+        """`True` where a key is a token, `(B, S)` → `(B, 1, 1, S)`."""
         return (src != self.config.pad_id)[:, None, None]
 
     def _lengths(self, src: Tensor) -> Tensor:

@@ -208,7 +208,7 @@ class T5(nn.Module):
         return self.output_proj(x)  # type: ignore[no-any-return]
 
     def padding_mask(self, ids: Int[Tensor, "B S"]) -> Bool[Tensor, "B 1 1 S"]:
-        """`True` where a key is a token, `False` where it is `pad_id`."""
+        """`True` where a key is a token, `False` for `pad_id`: `(B, S)` → `(B, 1, 1, S)`."""
         return (ids != self.config.pad_id)[:, None, None, :]
 
     def decoding(self, source: Any = None, *, room: int, cached: bool = True) -> NextLogits:

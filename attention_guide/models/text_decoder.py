@@ -126,7 +126,7 @@ class TextDecoder(nn.Module):
     def decoding(
         self, memory: Float[Tensor, "B S M"], *, room: int, cached: bool = True
     ) -> NextLogits:
-        """Begin to decode one batch, as `Decodes` has it, the memory being made already."""
+        """Begin to decode one batch, as `Decodes` has it, with its memory, `(B, S, M)`."""
         if room > self.max_len:
             raise ValueError(f"room: expected at most max_len = {self.max_len}; got {room}")
         cache = self.new_cache(room) if cached else None
@@ -157,7 +157,7 @@ class EncoderTextDecoder(nn.Module, ABC):
 
     @abstractmethod
     def encode(self, source: Float[Tensor, "B ..."]) -> Float[Tensor, "B S M"]:
-        """The memory, `(B, S, M)`, of a source."""
+        """The memory, `(B, S, M)`, of a source, `(B, ...)`."""
 
     def decode(
         self,
@@ -167,7 +167,17 @@ class EncoderTextDecoder(nn.Module, ABC):
         padding: Bool[Tensor, "B N"] | None = None,
         cache: Sequence[BlockCache] | None = None,
     ) -> Float[Tensor, "B T V"]:
-        """Logits of the token after each of `text`, given the memory: as `TextDecoder` has it."""
+        """Logits of the token after each of `text`, given the memory: as `TextDecoder` has it.
+
+        Args:
+            text: `(B, T)`.
+            memory: `(B, S, M)`.
+            padding: `(B, N)`.
+            cache: From `new_cache`.
+
+        Returns:
+            Logits, `(B, T, V)`.
+        """
         return self.decoder(text, memory, padding=padding, cache=cache)  # type: ignore[no-any-return]
 
     def decoding(self, source: Any = None, *, room: int, cached: bool = True) -> NextLogits:
@@ -186,7 +196,7 @@ class EncoderTextDecoder(nn.Module, ABC):
         """Write a text for each source: `generate` with this model's start, end and padding.
 
         Args:
-            source: What `encode` takes.
+            source: What `encode` takes, `(B, ...)`.
             prompt: What each text begins with, `(B, P)`: `bos_id`, then language and task, say,
                 where the vocabulary has such tokens; `None` for `bos_id` alone.
             max_new: Most tokens to write after the prompt; `None` for as many as there is room.

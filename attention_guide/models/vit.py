@@ -175,10 +175,10 @@ class ViT(nn.Module):
         return self.head(self.pool(self.encode(images)))  # type: ignore[no-any-return]
 
     def encode(self, images: Float[Tensor, "B C height width"]) -> Float[Tensor, "B T D"]:
-        """All tokens after the last norm, `(B, T, D)`: class token, registers, patches.
+        """All tokens of images `(B, C, height, width)` after the last norm, `(B, T, D)`.
 
-        Images of another size than the config's have another grid of patches, for which the
-        positions are interpolated.
+        The class token comes first, then registers, then patches. Images of another size than the
+        config's have another grid of patches, for which the positions are interpolated.
 
         Raises:
             ValueError: A shape that doesn't fit.
@@ -187,7 +187,7 @@ class ViT(nn.Module):
         return self.encoder(self.dropout(self.tokens(images)))  # type: ignore[no-any-return]
 
     def pool(self, tokens: Float[Tensor, "B T D"]) -> Float[Tensor, "B D"]:
-        """One vector an image: the class token, or the mean over the patches."""
+        """One vector an image, `(B, T, D)` → `(B, D)`: class token, or the mean of the patches."""
         if self.config.class_token:
             return tokens[:, 0]
         return tokens[:, self.tokens.n_extra :].mean(dim=1)

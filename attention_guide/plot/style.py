@@ -36,6 +36,8 @@ LINE_COLOURS: tuple[str, ...] = tuple(
         "black",
     )
 )
+"""The colours of lines, in the order in which they are taken."""
+
 LINE_STYLES: tuple[Any, ...] = (
     "-",
     "--",
@@ -45,7 +47,10 @@ LINE_STYLES: tuple[Any, ...] = (
     (0, (1, 2)),
     (0, (8, 2)),
 )
+"""A dash pattern for each colour of a line, so that lines differ in grey as well."""
+
 MARKERS: tuple[str, ...] = ("o", "s", "^", "D", "v", "P", "X")
+"""A marker for each colour of a line."""
 
 WEIGHT_COLOURS = "cividis"
 MASKED_FACE = "#F2F2F2"

@@ -96,6 +96,7 @@ SETTINGS: Final = {
     ),
     "one-layer": Setting("One layer, same letters, same steps.", 1),
 }
+"""The rows of the ledger by name: two layers, and one as the control."""
 
 
 def induction_model(n_layers: int) -> Llama:

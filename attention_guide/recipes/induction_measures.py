@@ -15,7 +15,10 @@ from attention_guide.text import Vocabulary
 from attention_guide.train import cross_entropy
 
 LETTERS: Final = Vocabulary(ascii_lowercase)
+"""The vocabulary: special tokens, then the 26 letters."""
+
 FIRST_ID: Final = LETTERS.encode("a")[0]
+"""The id of the letter a; the other letters follow."""
 
 __all__ = [
     "FIRST_ID",

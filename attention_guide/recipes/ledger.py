@@ -102,6 +102,7 @@ class Row:
 
 
 Ledger = dict[str, Row]
+"""The rows of one recipe, by their `id`."""
 
 _ASSUMPTION: Final = (
     "CPU seconds of training (all cores, all seeds) times the assumed power of a busy core, "

@@ -122,6 +122,7 @@ SETTINGS: Final = {
         n_test=200,
     ),
 }
+"""The rows of the ledger by name, each with what it trains on and is tested on."""
 
 
 def _nonzero(number: int) -> int:
@@ -138,6 +139,7 @@ POOLS: Final[dict[str, Callable[[int], bool]]] = {
     "six": lambda number: _nonzero(number) == 6,
     "sparse": lambda number: number >= 1000 and _nonzero(number) <= 2,
 }
+"""Which numbers a row may draw, by the pool's name; "four" counts the digits that aren't 0."""
 
 
 def draw_from(pool: str, n: int, *, seed: int, exclude: Sequence[int] = ()) -> list[int]:

@@ -37,7 +37,10 @@ from attention_guide.train import cosine, fit
 from attention_guide.train.meter import EnergyMeter
 
 LEDGER: Final = "topics"
+"""The name of the recipe's ledger."""
+
 CHECKPOINT: Final = "topics-gpt"
+"""The name under which the first seed's weights are kept."""
 
 __all__ = [
     "CHECKPOINT",

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import ast
 import re
 import subprocess
 import sys
+from collections.abc import Iterator
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -13,7 +15,7 @@ import pytest
 import torch
 
 from attention_guide.__main__ import main
-from attention_guide.copying import copy, copyable
+from attention_guide.copying import _Collector, _Module, copy, copyable
 
 # Imports each copied file, looks up every name that its functions use, and runs the examples of
 # its piece; an example that uses other pieces (a NameError) isn't counted. What the examples print
@@ -112,6 +114,55 @@ def test_a_copy_is_licensed_and_keeps_shapes_in_the_docstring() -> None:
     assert "MIT License" in text
     assert "jaxtyping" not in text
     assert "(B, H, T, K)" in text
+
+
+def documented_shapes(node: ast.AST, module: _Module, name: str, doc: str) -> Iterator[Any]:
+    """Each shape annotation below a definition: where it stands, its axes, and the docstring that
+    has to name them (the class's where a method, like `__init__`, has none of its own).
+    """
+    if isinstance(node, ast.FunctionDef | ast.ClassDef):
+        name, doc = f"{name}.{node.name}", ast.get_docstring(node) or doc
+    if isinstance(node, ast.Subscript) and ast.unparse(node.value) in module.shape_types:
+        assert isinstance(node.slice, ast.Tuple)
+        yield name, ast.literal_eval(node.slice.elts[1]), doc
+    for inner in ast.iter_child_nodes(node):
+        yield from documented_shapes(inner, module, name, doc)
+
+
+def in_words(axes: str) -> str:
+    """A pattern of `(B, G, T, K)`: `*B` may be `B`, `...` or nothing, `HK` is `H · K`."""
+    parts = []
+    for axis in axes.replace("#", "").split():
+        if axis == "_":
+            parts.append(r"[^,()]+, ")
+        elif axis == "..." or (axis.startswith("*") and parts):
+            parts.append(r"\.\.\., ")
+        elif axis.startswith("*"):
+            parts.append(r"(\.\.\., |B, )?")
+        else:
+            letters = axis if axis.isupper() and axis.isalpha() else [axis]
+            parts.append(" ?[·+] ?".join(letters) + ", ")
+    return r"\(" + "".join(parts).removesuffix(", ") + r",?\)"
+
+
+def test_every_shape_stays_in_the_docstring() -> None:
+    collector = _Collector()
+    for name, home in copyable().items():
+        collector.add(home, name)
+    found = [
+        shape
+        for home, name in collector.chosen
+        if (module := collector.modules[home]) and name in module.definitions
+        for shape in documented_shapes(module.definitions[name], module, home, "")
+    ]
+    assert len(found) > 500
+    # Nothing to name: a scalar, and a shape that may be any.
+    lost = {
+        (name, axes)
+        for name, axes, doc in found
+        if axes not in ("", "...") and not re.search(in_words(axes), doc)
+    }
+    assert not lost, sorted(lost)
 
 
 def test_the_command(capsys: pytest.CaptureFixture[str]) -> None:

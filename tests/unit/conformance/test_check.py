@@ -48,6 +48,31 @@ def test_the_names_are_a_fixed_public_list() -> None:
     assert all(p.explanation and p.chapter for p in PROPERTIES)
 
 
+def test_a_leak_through_later_queries_is_no_causality() -> None:
+    def leak(q: Tensor, k: Tensor, v: Tensor, *, causal: bool = False) -> Tensor:
+        return attention(q + 1e-3 * q.sum(-2, keepdim=True), k, v, causal=causal)
+
+    report = check(Adapter(leak, masked=False, causal=True), only=["causality"])
+    # Query 0 sees one key, whatever it asks.
+    assert [o.detail for o in report.failures] == [
+        "changing q, k and v from position 2 on changed outputs before it"
+    ]
+
+
+def test_an_empty_row_has_no_gradient() -> None:
+    def slipping(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None = None) -> Tensor:
+        out = attention(q, k, v, mask=mask)
+        if mask is None:
+            return out
+        empty = ~mask.any(-1, keepdim=True)
+        return out + empty * (q - q.detach()) * 7  # adds 0, with a gradient of 7
+
+    report = check(slipping, only=["rows that may attend nowhere"])
+    assert [o.detail for o in report.failures] == [
+        "query 2 of sequence 0 may attend nowhere; its gradient is up to 7"
+    ]
+
+
 @pytest.mark.parametrize("kernel", [None, "reference", "sdpa"])
 def test_our_attention_passes_everything_it_declares(kernel: str | None) -> None:
     def ours(q: Tensor, k: Tensor, v: Tensor, **options: object) -> Tensor:

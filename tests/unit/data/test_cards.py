@@ -1,5 +1,6 @@
 """Cards describe data, notice when it changes, and survive JSON; the catalogue holds them all."""
 
+import warnings
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -8,7 +9,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from attention_guide.data.cards import Card, DataChangedWarning, checksum
+from attention_guide.data.cards import Card, DataChangedWarning, checksum, installed
 from attention_guide.data.catalogue import catalogue
 
 DATA = {"train": [("ab", 1), ("c", 2)], "test": [("d", 3)]}
@@ -117,4 +118,8 @@ def test_every_set_of_the_package_is_what_its_card_says(name):
     entry = CATALOGUE[name]
     assert entry.card.name == name
     assert entry.card.checksum
-    entry.load()
+    with warnings.catch_warnings():
+        # What another version of a library brings may be other data, and warns.
+        if installed(*entry.card.versions) != entry.card.versions:
+            warnings.simplefilter("ignore", DataChangedWarning)
+        entry.load()

@@ -85,9 +85,9 @@ def test_queries_before_the_first_key_see_nothing(kernel: Any) -> None:
 def test_future_changes_nothing_before_it(kernel: Any) -> None:
     q, k, v = qkv(t=140, s=140)
     before = attention(q, k, v, causal=True, kernel=kernel)
-    k2, v2 = k.detach().clone(), v.detach().clone()
-    k2[:, :, 100:], v2[:, :, 100:] = 1e3, -1e3
-    after = attention(q, k2, v2, causal=True, kernel=kernel)
+    q2, k2, v2 = (x.detach().clone() for x in (q, k, v))
+    q2[:, :, 100:], k2[:, :, 100:], v2[:, :, 100:] = 1e2, 1e3, -1e3
+    after = attention(q2, k2, v2, causal=True, kernel=kernel)
     assert torch.equal(before[:, :, :100], after[:, :, :100])
     assert not torch.equal(before[:, :, 100:], after[:, :, 100:])
 

@@ -159,6 +159,7 @@ def test_padding_alone_is_noticed_whatever_the_rank(ndim: int) -> None:
     mask = (tokens == 0).expand(2, 3).reshape(*[1] * (ndim - 2), 2, 3)
     assert suspect_polarity(mask, tokens=tokens, pad_id=0) == "lets only padding be seen"
     assert suspect_polarity(~mask, tokens=tokens, pad_id=0) is None
+    assert suspect_polarity(mask[..., :0], tokens=tokens[:, :0], pad_id=0) is None
 
 
 def test_the_warning_points_at_the_caller() -> None:

@@ -87,3 +87,7 @@ def test_what_is_wrong_is_said() -> None:
         mel_filters(8, 400, RATE, highest=9000.0)
     with pytest.raises(ValueError, match="n_mels: expected an int of at least 1"):
         mel_filters(0, 400, RATE)
+
+
+def test_a_hop_beyond_the_end_leaves_no_frame() -> None:
+    assert log_mel_spectrogram(torch.randn(2, 1000), hop=2000).shape == (2, 80, 0)

@@ -117,8 +117,17 @@ def test_memory_cache_knows_its_memory() -> None:
 
 def test_linear_cache_counts() -> None:
     cache = LinearCache()
-    cache.update(torch.zeros(1), 3)
-    cache.update(torch.ones(1), 1)
+    cache.update(torch.zeros(1, 1, 1, 1), 3)
+    cache.update(torch.ones(1, 1, 1, 1), 1)
     assert cache.length == 4
     assert cache.state is not None
     assert cache.state.item() == 1
+
+
+@pytest.mark.parametrize("dtype", [torch.int8, torch.int16, torch.int32])
+def test_rows_of_any_integer_dtype_reorder(dtype: torch.dtype) -> None:
+    cache = KVCache(4)
+    cache.update(torch.arange(2.0).view(2, 1, 1, 1), torch.zeros(2, 1, 1, 1))
+    cache.reorder(torch.tensor([1, 0], dtype=dtype))
+    k, _ = cache.update(torch.zeros(2, 1, 1, 1), torch.zeros(2, 1, 1, 1))
+    assert k[:, 0, 0, 0].tolist() == [1.0, 0.0]

@@ -143,9 +143,13 @@ def test_the_shipped_model_does_what_the_ledger_says():
     own = load_own(CHECKPOINT)
     assert own.model.config == make_model(Setting()).config
     corpus = pydoc_topics()
-    if corpus.card.checksum != CARD.checksum:
-        pytest.skip("this Python has other help topics than those of the ledger")
-    assert tokenizer(corpus, len(own.vocabulary)).to_json() == own.vocabulary.to_json()
     ids = [i for text in corpus.validation for i in own.vocabulary.encode(text, eos=True)]
     nats = validation_loss(own.model, ids, 128, first=own.vocabulary.eos_id)
-    assert nats == pytest.approx(row.metrics["validation loss"].values[0], abs=1e-3)
+    recorded = row.metrics["validation loss"].values[0]
+    if corpus.card.checksum == CARD.checksum:
+        assert tokenizer(corpus, len(own.vocabulary)).to_json() == own.vocabulary.to_json()
+        assert nats == pytest.approx(recorded, abs=1e-3)
+    else:  # another Python's help topics: a user is told so, and the model still reads them
+        with pytest.warns(DataChangedWarning, match="the data differs from what was seen before"):
+            assert corpus.card.warn_if_changed(Card.from_json(own.training["data"]))
+        assert nats < 1.2 * recorded

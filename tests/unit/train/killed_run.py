@@ -1,22 +1,25 @@
 """A run that gets killed: the driver of `test_checkpoints.py`, in a process of its own.
 
-It imports torch once and forks a child for every attempt, so that a child's death costs little.
+Every attempt is a child. On Linux it is forked, so that torch is imported once and a death costs
+little; where there is no fork (Windows) or no safe one (macOS), each child imports torch anew.
 Arguments: a folder, and the seed of the kills. Prints one line of JSON.
 """
 
 from __future__ import annotations
 
+import contextlib
 import json
+import multiprocessing
 import os
 import random
-import signal
 import sys
 import time
+from multiprocessing.connection import Connection
 from pathlib import Path
 
 import numpy as np
 import torch
-import torch._dynamo  # an optimiser's first step imports it: here once, not in every child
+import torch._dynamo  # an optimiser's first step imports it: here once, not in every fork
 from torch import nn
 
 from attention_guide.data.cards import checksum
@@ -32,11 +35,12 @@ from attention_guide.train import (
     teacher_forcing,
 )
 
+PROCESSES = multiprocessing.get_context("fork" if sys.platform == "linux" else "spawn")
 STEPS = 30
 PAIRS = [([3 + i % 5, 3 + i % 3], [1, 3 + i % 3, 3 + i % 5, 2]) for i in range(14)]
 
 
-def run(folder: Path, beat: int, hold: str) -> None:
+def run(folder: Path, beat: Connection, hold: str) -> None:
     """The recipe: dropout, a schedule, accumulation, evaluation, noise from three generators."""
     torch.manual_seed(0)
     random.seed(0)
@@ -50,7 +54,7 @@ def run(folder: Path, beat: int, hold: str) -> None:
     plain = teacher_forcing(label_smoothing=0.1)
 
     def loss(model: nn.Module, batch: tuple[torch.Tensor, torch.Tensor]) -> torch.Tensor:
-        os.write(beat, b".")
+        beat.send_bytes(b".")
         return plain(model, batch) * (1 + 0.01 * random.random() + 0.01 * np.random.rand())
 
     def evaluate(model: nn.Module) -> dict[str, float]:
@@ -75,14 +79,14 @@ def run(folder: Path, beat: int, hold: str) -> None:
     (folder / "end.json").write_text(json.dumps({k: checksum({k: v}) for k, v in state.items()}))
 
 
-def _hold(name: str, beat: int) -> None:
-    """Stop for good inside the second save: before `os.fsync` or `os.replace`."""
+def _hold(name: str, beat: Connection) -> None:
+    """Stop for good inside the third save: before `os.fsync` or `os.replace`."""
     original, calls = getattr(os, name), []
 
     def waiting(*arguments: object) -> object:
         calls.append(arguments)
         if len(calls) == 3:
-            os.write(beat, b"!")
+            beat.send_bytes(b"!")
             time.sleep(60)
         return original(*arguments)
 
@@ -91,27 +95,21 @@ def _hold(name: str, beat: int) -> None:
 
 def attempt(folder: Path, beats: int = 0, pause: float = 0.0, hold: str = "") -> bool:
     """Run in a child; after so many beats and a pause, kill it. True if it came to its end."""
-    read, write = os.pipe()
-    child = os.fork()
-    if child == 0:
-        status = 1
-        try:
-            run(folder, write, hold)
-            status = 0
-        finally:
-            os._exit(status)
-    os.close(write)
-    seen = b""
-    while data := os.read(read, 1):
-        seen += data
-        if data == b"!" or (beats and len(seen) >= beats):
-            time.sleep(pause)
-            os.kill(child, signal.SIGKILL)
-            break
-    os.close(read)
-    _, status = os.waitpid(child, 0)
-    assert os.WIFSIGNALED(status) or os.WEXITSTATUS(status) == 0, status
-    return not os.WIFSIGNALED(status)
+    read, write = PROCESSES.Pipe(duplex=False)
+    child = PROCESSES.Process(target=run, args=(folder, write, hold))
+    child.start()
+    write.close()  # now only the child holds this end: when it is gone, reading ends
+    with contextlib.suppress(EOFError):
+        seen = 1
+        while read.recv_bytes() != b"!" and seen != beats:
+            seen += 1
+        time.sleep(pause)
+        child.kill()  # SIGKILL; on Windows TerminateProcess, which asks the child as little
+    read.close()
+    child.join()
+    assert child.exitcode is not None
+    assert child.exitcode <= 0, child.exitcode  # killed, or at its end
+    return child.exitcode == 0
 
 
 def main() -> None:
