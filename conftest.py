@@ -70,6 +70,17 @@ def pytest_collection_finish(session: pytest.Session) -> None:
         press.run(sorted(Path(p) for p in chosen))
 
 
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Under CI a skipped test, or file of tests, is a failure: nobody reads a green summary."""
+    # Side by side, the reports come together where the terminal is.
+    reporter = session.config.pluginmanager.get_plugin("terminalreporter")
+    skipped = reporter.stats.get("skipped", []) if reporter and os.environ.get("CI") else []
+    for report in skipped:
+        reporter.write_line(f"\nskipped, and under CI nothing may be: {report.nodeid}", red=True)
+    if skipped and session.exitstatus == pytest.ExitCode.OK:
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """Count the blocks that need what this machine lacks: they are marked, never hidden."""
     asked = {report.nodeid.partition("::")[0] for report in terminalreporter.getreports("passed")}

@@ -39,6 +39,28 @@ FONTS = {
     "fonts-lohit-deva": "न",
     "fonts-tlwg-loma-ttf": "ไ",
 }
+SCRIPTS = "fonts of Korean, Devanagari and Thai"
+# What a reader types where there is no apt-get. WeasyPrint looks where MSYS2 puts its libraries;
+# for Homebrew's, any Python but Homebrew's own looks in ~/lib.
+ELSEWHERE = {
+    "darwin": {
+        "Pango": ["brew install pango", 'ln -s "$(brew --prefix)/lib" ~/lib'],
+        "Chromium": ["brew install --cask google-chrome"],
+    },
+    "win32": {
+        "Pango": [
+            "winget install MSYS2.MSYS2",
+            r'C:\msys64\usr\bin\bash -lc "pacman -S --noconfirm mingw-w64-ucrt-x86_64-pango"',
+        ],
+        "Chromium": ["winget install Google.Chrome"],
+    },
+}
+NOTO = "fontconfig google-noto-sans-{cjk,devanagari,thai}-fonts"
+LINUX = {
+    "sudo dnf install": {"Pango": "pango harfbuzz", SCRIPTS: NOTO},
+    "sudo pacman -S": {"Pango": "pango harfbuzz", SCRIPTS: "fontconfig noto-fonts noto-fonts-cjk"},
+    "sudo zypper install": {"Pango": "libpango-1_0-0 libharfbuzz-subset0", SCRIPTS: NOTO},
+}
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "chrome")
 INSTALLED_BROWSERS = (
     "/Applications/Google Chrome.app/Contents/MacOS/Google Chrome",
@@ -83,7 +105,7 @@ def browser() -> str | None:
 def missing_libraries() -> list[str]:
     """Debian packages of the libraries that WeasyPrint doesn't find."""
     missing = [p for p, library in PDF_LIBRARIES.items() if not ctypes.util.find_library(library)]
-    # Python doesn't look where Homebrew and MSYS2 put theirs; WeasyPrint knows where to look.
+    # Python doesn't look where MSYS2 puts its libraries, nor by the names they have there.
     if missing:
         asked = subprocess.run(
             [PYTHON, "-c", "import weasyprint"], capture_output=True, check=False
@@ -149,14 +171,24 @@ def install_system(missing: list[str]) -> int:
             check=True, env=quiet, stdout=subprocess.DEVNULL,
         )  # fmt: skip
         return 0
-    _say(f"missing from this system: {', '.join(missing)}")
-    if shutil.which("apt-get"):
-        _say(f"install them with: sudo apt-get install {' '.join(missing)}")
-    elif sys.platform == "darwin":
-        _say("install them with: brew install pango && brew install --cask google-chrome")
-    else:
-        _say("install Chrome, and Pango from MSYS2 (package mingw-w64-x86_64-pango)")
+    kinds = dict.fromkeys(PDF_LIBRARIES, "Pango") | {"chromium": "Chromium"}
+    needs = sorted({kinds.get(package, SCRIPTS) for package in missing})
+    _say(f"missing from this system: {', '.join(needs)}. What installs it:")
+    print(*_commands(missing, needs), sep="\n", flush=True)
     return 1
+
+
+def _commands(missing: list[str], needs: list[str]) -> list[str]:
+    if shutil.which("apt-get"):
+        ubuntu = "(no package chromium in Ubuntu? Google's own of Chrome does as well)"
+        return [f"sudo apt-get install {' '.join(missing)}", *[ubuntu] * ("Chromium" in needs)]
+    if sys.platform in ELSEWHERE:
+        return [line for need in needs for line in ELSEWHERE[sys.platform].get(need, [])]
+    for install, packages in LINUX.items():
+        if shutil.which(install.split()[1]):
+            names = packages | {"Chromium": "chromium"}
+            return [" ".join([install, *(names[need] for need in needs)])]
+    return ["the package manager of this system"]
 
 
 def _torch_constraint() -> Path:

@@ -19,6 +19,7 @@ from book.chapters import ROOT
 FOLDER = ROOT / ".cache" / "wheel-env"
 PASSES = ROOT / ".cache" / "notebook-runs"
 TIMEOUT_SECONDS = 550
+UTF8 = {"PYTHONUTF8": "1"}
 
 
 class WheelEnvironment:
@@ -56,9 +57,9 @@ class WheelEnvironment:
         done = subprocess.run(
             [str(self.python), *arguments],
             cwd=cwd or self.folder,
-            env=self.variables() | ({"MPLBACKEND": backend} if backend else {}),
+            env=self.variables() | ({"MPLBACKEND": backend} if backend else {}) | UTF8,
             capture_output=True,
-            text=True,
+            encoding="utf-8",
             timeout=TIMEOUT_SECONDS,
             check=False,
         )

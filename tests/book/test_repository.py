@@ -11,6 +11,37 @@ import pytest
 from book import setup
 from book.chapters import ROOT
 
+# What readers get, and the hosts that it may name: those that exist. Add another one only after
+# you have been there.
+READERS = ("attention_guide/", "docs/", "overrides/", "CHANGELOG.md", "CITATION.cff",
+           "CONTRIBUTING.md", "LICENSE", "README.md", "mkdocs.yml", "pyproject.toml")  # fmt: skip
+HOSTS = [
+    "ai.stanford.edu",
+    "blog.samaltman.com",
+    "creativecommons.org",
+    "dl.fbaipublicfiles.com",
+    "github.com",
+    "huggingface.co",
+    "jfly.uni-koeln.de",
+    "jmlr.org",
+    "journal.uptimeinstitute.com",
+    "mistral.ai",
+    "proceedings.mlr.press",
+    "raw.githubusercontent.com",
+    "scripts.sil.org",
+    "storage.googleapis.com",
+    "transformer-circuits.pub",
+    "www.cs.toronto.edu",
+    "www.iea.org",
+    "www.ipcc.ch",
+    "www.jstor.org",
+    "www.lesswrong.com",
+    "www.sciencedirect.com",
+    "www.w3.org",
+]
+# Names that no one can own, for examples.
+RESERVED = re.compile(r"(.+\.)?example(\.org)?|localhost|127\.0\.0\.1")
+
 # Spelled in parts, so that this file doesn't hold them.
 REGISTRIES = [
     ".".join(parts)
@@ -60,6 +91,32 @@ def test_workflows_call_the_make_targets_and_name_no_address(texts: dict[Path, s
             assert not re.search(r"https?://", text), path
 
 
+def hosts(text: str) -> set[str]:
+    """The host of every address in a text; patterns of addresses (`https://...`) have none."""
+    found = re.findall(r"(?i)\bhttps?://([a-z0-9][a-z0-9.-]*)", text)
+    return {host.lower().rstrip(".") for host in found}
+
+
+def test_a_host_is_found_wherever_an_address_stands() -> None:
+    text = "<https://A.example/x>, (http://b.example). `https://c.org:80`; url = {https://d.org}"
+    assert hosts(text) == {"a.example", "b.example", "c.org", "d.org"}
+    assert hosts("f'https://{host}', https://...") == set()
+
+
+def test_no_address_is_invented(texts: dict[Path, str]) -> None:
+    names = {path: path.relative_to(ROOT).as_posix() for path in texts}
+    named = {
+        (host, names[path])
+        for path, text in texts.items()
+        if names[path].startswith(READERS)
+        for host in hosts(text)
+        if not RESERVED.fullmatch(host)
+    }
+    assert sorted(HOSTS) == HOSTS
+    assert sorted(entry for entry in named if entry[0] not in HOSTS) == []
+    assert set(HOSTS) - {host for host, _ in named} == set()
+
+
 def test_ci_calls_the_make_targets_and_nothing_else() -> None:
     script = (ROOT / ".ci" / "run").read_text(encoding="utf-8")
     assert re.search(r"^for target in lint test site pdf; do$", script, re.MULTILINE)
@@ -68,8 +125,30 @@ def test_ci_calls_the_make_targets_and_nothing_else() -> None:
                              "times+=\"$(printf", "done"}  # fmt: skip
 
 
-def test_the_tests_workflow_installs_what_the_set_up_would_ask_for(texts: dict[Path, str]) -> None:
+def test_workflows_install_what_the_set_up_would_ask_for(texts: dict[Path, str]) -> None:
     """A runner isn't root: there the set-up names what is missing, and stops."""
+    workflows = {p.name: text for p, text in texts.items() if p.parent.name == "workflows"}
+    calls = {
+        name: {word for line in re.findall(r"\bmake( [a-z ]+)", text) for word in line.split()}
+        for name, text in workflows.items()
+    }
+    assert {name for name, targets in calls.items() if "test" in targets} == {
+        "ci.yml", "release.yml"
+    }  # fmt: skip
+    assert "pdf" in calls["site.yml"]
+    for name, targets in calls.items():
+        needed = [*setup.PDF_LIBRARIES] if {"pdf", "test"} & targets else []
+        needed += ["fontconfig", *setup.FONTS] if "test" in targets else []
+        words = workflows[name].split()
+        assert [package for package in needed if package not in words] == []
+
+
+def test_the_windows_job_runs_every_test(texts: dict[Path, str]) -> None:
+    """It has no make, and calls what `make test` calls."""
     workflow = texts[ROOT / ".github/workflows/ci.yml"]
-    for package in (*setup.PDF_LIBRARIES, "fontconfig", *setup.FONTS):
-        assert f" {package}" in workflow, package
+    recipe = re.search(r"^test:.*\n((?:\t.*\n)+)", texts[ROOT / "Makefile"], re.MULTILINE)
+    assert recipe
+    steps = recipe[1].replace("@$(PYTHON)", "python").replace("@$(RUN)", ".venv/Scripts/python")
+    windows = [line.replace("\\", "/") for line in re.findall(r"run: (.*)", workflow)]
+    for step in steps.replace("$(ARGS)", "").splitlines():
+        assert step.strip() in windows

