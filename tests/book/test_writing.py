@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import re
 
 import pytest
@@ -17,6 +18,13 @@ EVERYDAY = {
     "ethics/energy": {"memory", "value", "head"},
 }
 CHAPTERS = numbered_chapters()
+NOT_WORDS = (
+    r"(?s)\A---\n.*?\n---\n",
+    r"(?s)^([ \t]*)(`{3,})[^\n]*\n.*?^\1\2[ \t]*$",  # fences
+    r"(?s)<!--.*?-->",
+    r"(?s)^ *\$\$.*?\$\$",
+    r"\$[^$\n]+\$",
+)
 
 
 def blank(match: re.Match[str]) -> str:
@@ -26,12 +34,8 @@ def blank(match: re.Match[str]) -> str:
 def prose(text: str) -> str:
     """What a reader reads as sentences; all else is blanked, and nothing moves."""
     for pattern in (
-        r"(?s)\A---\n.*?\n---\n",
-        r"(?s)^([ \t]*)(`{3,})[^\n]*\n.*?^\1\2[ \t]*$",  # fences
-        r"(?s)<!--.*?-->",
-        r"(?s)^ *\$\$.*?\$\$",
+        *NOT_WORDS,
         r"`[^`\n]+`",
-        r"\$[^$\n]+\$",
         r"^#.*$",
         r"^ *(?:!!!|\?\?\?).*$",  # titles of boxes
         r"!\[[^\]]*\]\([^)]*\)",
@@ -141,6 +145,22 @@ class TestAnatomy:
             assert len(match[1].split()) >= 8, match[1]
             assert match[2].startswith("Figure: "), match[1]
 
+    def test_tables_have_captions(self, chapter: Chapter) -> None:
+        text = re.sub(r"(?ms)^([ \t]*)(`{3,})[^\n]*\n.*?^\1\2[ \t]*$", blank, chapter.text)
+        for match in re.finditer(r"(?m)(.*)\n\n *\|.*\n *\|[ :|-]+\|$", text):
+            assert match[1].lstrip().startswith("Table: "), match[0]
+
+    def test_no_private_names_of_the_package(self, chapter: Chapter) -> None:
+        for block in chapter.blocks:
+            for node in ast.walk(ast.parse(block.code)):
+                if isinstance(node, ast.ImportFrom) and node.module:
+                    names = [*node.module.split("."), *(alias.name for alias in node.names)]
+                    private = [n for n in names if n.startswith("_") and n != "__future__"]
+                    assert not private, (block.line, private)
+                if isinstance(node, ast.Attribute) and not node.attr.endswith("__"):
+                    own = isinstance(node.value, ast.Name) and node.value.id == "self"
+                    assert own or not node.attr.startswith("_"), (block.line, node.attr)
+
     def test_the_voice(self, chapter: Chapter) -> None:
         text = prose(chapter.text)
         assert (found := re.search(rf"(?i)\b(?:{CUT})\b", text)) is None, found
@@ -148,6 +168,9 @@ class TestAnatomy:
         assert len(re.findall(r"\*\*[^*\n]+\*\*", running)) <= 1
 
     def test_the_length(self, chapter: Chapter) -> None:
-        text = re.sub(r"\]\([^)]*\)|\{:[^}]*\}", " ", prose(chapter.text))
+        """Every word but those of code and formulas: headings, captions, quiz and all."""
+        text = chapter.text
+        for pattern in (*NOT_WORDS, r"\]\([^)]*\)", r"\{:[^}]*\}"):
+            text = re.sub(pattern, " ", text, flags=re.MULTILINE)
         words = len(re.findall(r"\w[\w'’.,-]*", text))
         assert 1_800 <= words <= 4_000, words
