@@ -10,6 +10,8 @@ import subprocess
 import sys
 import time
 import zipfile
+from collections.abc import Iterable
+from datetime import UTC, datetime
 from pathlib import Path
 
 from filelock import FileLock
@@ -22,19 +24,22 @@ DIST = ROOT / "dist"
 PDF = DIST / "the-attention-guide.pdf"
 OFFLINE = DIST / "attention-guide-offline.zip"
 WORK = ROOT / ".cache" / "build"
+# All that the book is made from: a test holds this against what the pages read.
 SOURCES = (
     "docs",
     "book",
     "overrides",
     "attention_guide",
+    "benchmarks/results",
     "mkdocs.yml",
     "README.md",
+    "LICENSE",
     "pyproject.toml",
 )
 # One build at a time: they share the folder that they work in.
 LOCK_FOLDER = ROOT / ".cache"
 LOCK = FileLock(LOCK_FOLDER / "build.lock", is_singleton=True)
-ADDRESSES = ("ATTENTION_GUIDE_SITE_URL", "ATTENTION_GUIDE_REPO_URL", "ATTENTION_GUIDE_COMMIT")
+ADDRESSES = ("ATTENTION_GUIDE_SITE_URL", "ATTENTION_GUIDE_REPO_URL")
 
 
 class BuildFailed(Exception):
@@ -121,6 +126,24 @@ def new_chapter(slug: str, number: str) -> Path:
     return target
 
 
+def commit() -> str:
+    """The commit that the sources are at, in short; empty where git knows none."""
+    if "ATTENTION_GUIDE_COMMIT" in os.environ:
+        return os.environ["ATTENTION_GUIDE_COMMIT"][:9]
+    return _git("rev-parse", "--short=9", "HEAD")
+
+
+def changed() -> bool:
+    """Whether the sources differ from that commit, new files among them included."""
+    return bool(_git("status", "--porcelain", "--", *SOURCES))
+
+
+def days(runs: Iterable[float]) -> list[str]:
+    """The first and the last day (UTC) of some runs; one day where they are the same."""
+    found = {datetime.fromtimestamp(run, UTC).date().isoformat() for run in runs}
+    return sorted({min(found), max(found)}) if found else []
+
+
 def lint() -> None:
     """Format, types, spelling, workflows; all of them, then a failure where any failed."""
     workflows = sorted(str(path) for path in (ROOT / ".github" / "workflows").glob("*.yml"))
@@ -166,6 +189,15 @@ def _step(name: str, module: list[str], **environment: str) -> None:
         raise BuildFailed(f"{name} failed (above); the last good build stands")
 
 
+def _git(*arguments: str) -> str:
+    if shutil.which("git") is None:
+        return ""
+    # No optional locks: a build mustn't get in the way of a commit that is being made.
+    command = ["git", "--no-optional-locks", *arguments]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    return done.stdout.strip()
+
+
 def _zip(folder: Path, target: Path) -> None:
     with zipfile.ZipFile(target, "w", zipfile.ZIP_DEFLATED) as archive:
         for file in sorted(folder.rglob("*")):
@@ -188,6 +220,7 @@ def _swap(new: Path, old: Path) -> None:
 def _key(*, with_pdf: bool = True) -> str:
     digest = hashlib.sha256(press.environment().encode())
     digest.update(f"pdf={with_pdf and PDF.exists()} bert={weights.laid()}".encode())
+    digest.update(f" commit={commit()} changed={changed()}".encode())  # the footer names them
     for name in SOURCES:
         base = ROOT / name
         for file in sorted(base.rglob("*")) if base.is_dir() else [base]:

@@ -7,9 +7,7 @@ from __future__ import annotations
 
 import os
 import re
-import subprocess
 import sys
-from datetime import UTC, datetime
 from fnmatch import fnmatch
 from importlib import metadata
 from pathlib import Path
@@ -23,7 +21,7 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
 from book import downloads, labs, minilm, mkdocs_lines, press, scripts, source_links  # noqa: E402  (MkDocs loads hooks without the repository on the path)
-from book.build import OFFLINE, PDF  # noqa: E402
+from book.build import OFFLINE, PDF, changed, commit, days  # noqa: E402
 from book.chapters import DOCS  # noqa: E402
 from book.markdown import labs as notebook_html  # noqa: E402
 
@@ -36,12 +34,13 @@ _labs: dict[Path, Path] = {}
 
 
 def on_config(config: MkDocsConfig) -> MkDocsConfig:
-    """Facts for the footer: version, commit, date of the run, versions of torch and numpy."""
+    """Facts for the footer: version, commit, days of the runs, versions of torch and numpy."""
     mkdocs_lines.install(Path(config.docs_dir))
     config.extra["build"] = {
         "version": metadata.version("attention-guide"),
-        "commit": _commit(),
-        "date": "",
+        "commit": commit(),
+        "changed": changed(),
+        "days": [],
         "torch": metadata.version("torch").split("+")[0],
         "numpy": metadata.version("numpy"),
         "pdf": PDF.exists(),
@@ -59,9 +58,9 @@ def on_pre_build(config: MkDocsConfig) -> None:
         _labs.update({path: labs.run(path) for path in labs.labs()})
     except press.PageFailed as error:
         raise PluginError(f"the book's code fails\n{error}") from None
-    dates = [r.date for r in _results.values()]
-    newest = max(dates, default=0.0)
-    config.extra["build"]["date"] = datetime.fromtimestamp(newest, UTC).date().isoformat()
+    runs = [result.date for result in _results.values()]
+    runs += [executed.stat().st_mtime for executed in _labs.values()]
+    config.extra["build"]["days"] = days(runs)
 
 
 @event_priority(100)  # before mkdocs-jupyter looks for notebooks
@@ -128,11 +127,3 @@ def _mend_search(files: Files, config: MkDocsConfig) -> None:
 
 def _offline_zip() -> Path:
     return Path(os.environ.get("ATTENTION_GUIDE_OFFLINE_ZIP", OFFLINE))
-
-
-def _commit() -> str:
-    if "ATTENTION_GUIDE_COMMIT" in os.environ:
-        return os.environ["ATTENTION_GUIDE_COMMIT"][:9]
-    command = ["git", "rev-parse", "--short=9", "HEAD"]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
-    return done.stdout.strip()

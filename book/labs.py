@@ -10,6 +10,7 @@ from book import notebooks, press
 from book.chapters import DOCS, ROOT
 
 CACHE = ROOT / ".cache" / "labs"
+RUNTIME = (*press.RUNTIME, "book/labs.py", "book/notebooks.py")
 
 
 def labs() -> list[Path]:
@@ -24,7 +25,8 @@ def run(path: Path) -> Path:
     package.
 
     Raises:
-        press.PageFailed: If a cell raises.
+        press.PageFailed: A cell raises, or draws a figure without a text; the message names the
+            notebook and the cell.
     """
     folder = CACHE / path.stem
     executed = folder / _key(path) / "docs" / "labs" / path.name
@@ -32,7 +34,7 @@ def run(path: Path) -> Path:
         shutil.rmtree(folder, ignore_errors=True)
         try:
             notebooks.execute_lab(path, executed)
-        except Exception as error:  # nbclient raises many kinds; each names its cell
+        except Exception as error:  # a cell's failure, or a file that is no notebook
             raise press.PageFailed(f"{path.relative_to(ROOT)}: {error}") from error
     return executed
 
@@ -40,7 +42,7 @@ def run(path: Path) -> Path:
 def _key(path: Path) -> str:
     digest = hashlib.sha256(press.environment().encode())
     package = sorted((ROOT / "attention_guide").rglob("*"))
-    for file in [path, Path(notebooks.__file__), *package]:
+    for file in [path, *(ROOT / name for name in RUNTIME), *package]:
         if file.is_file() and "__pycache__" not in file.parts:
             digest.update(f"\n{file.relative_to(ROOT).as_posix()}\n".encode())
             digest.update(file.read_bytes())

@@ -20,7 +20,7 @@ from typing import Any
 from book.chapters import DOCS, ROOT, Block, Chapter
 from book.markdown import bibliography
 from book.notebook_text import Cite, Piece, pieces
-from book.press import BlockResult, PageResult
+from book.press import BlockResult, PageFailed, PageResult
 
 LAB_TIMEOUT_SECONDS = 600
 
@@ -266,11 +266,21 @@ def write_lab(executed: Path, out: Path, wheel_url: str | None) -> Path:
 
 
 def execute_lab(path: Path, out: Path) -> Path:
-    """Run a lab's notebook from top to bottom and write it, with its outputs, to `out`."""
+    """Run a lab's notebook from top to bottom and write it, with its outputs, to `out`.
+
+    Raises:
+        PageFailed: A cell raises; the message names its number, the first cell's being 1.
+    """
     import nbformat
     from nbclient import NotebookClient
 
     notebook = nbformat.read(path, as_version=4)  # type: ignore[no-untyped-call]
+    running = 1
+
+    def begin(*, cell: Any, cell_index: int) -> None:
+        nonlocal running
+        running = cell_index + 1
+
     with tempfile.TemporaryDirectory() as folder:
         client = NotebookClient(
             notebook,
@@ -279,25 +289,29 @@ def execute_lab(path: Path, out: Path) -> Path:
             resources={"metadata": {"path": folder}},
             record_timing=False,  # the same run gives the same bytes
             allow_errors=False,
+            on_cell_start=begin,
         )
-        client.execute(env=_lab_environment())
+        try:
+            client.execute(env=_lab_environment())
+        except Exception as error:  # nbclient raises many kinds, and none says which cell
+            raise PageFailed(f"cell {running}: {error}") from error
     notebook.metadata = {
         key: value for key, value in notebook.metadata.items() if key in {"kernelspec", "title"}
     } | {"language_info": {"name": "python"}}
-    _describe(notebook, path)
+    _describe(notebook)
     nbformat.validate(notebook)
     out.parent.mkdir(parents=True, exist_ok=True)
     _write_atomically(out, nbformat.writes(notebook) + "\n")  # type: ignore[no-untyped-call]
     return out
 
 
-def _describe(notebook: Any, path: Path) -> None:
+def _describe(notebook: Any) -> None:
     """Give each figure the text that stands as `alt` in the metadata of the cell that drew it."""
-    for number, cell in enumerate(notebook.cells):
+    for number, cell in enumerate(notebook.cells, start=1):
         for output in cell.get("outputs", []):
             if "image/svg+xml" in output.get("data", {}):
                 if "alt" not in cell.metadata:
-                    raise ValueError(f"{path.name}: cell {number} draws a figure without `alt`")
+                    raise PageFailed(f"cell {number}: a figure without `alt` in its metadata")
                 svg = output.data["image/svg+xml"]
                 output.data["image/svg+xml"] = _described(svg, cell.metadata["alt"])
 

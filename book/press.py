@@ -32,6 +32,7 @@ RUNTIME = ("book/chapters.py", "book/press.py", "book/worker.py", "book/figures.
 NOT_RUN = "not run: "  # how a worker marks the blocks after one that raised
 KEPT_RECORDS = 6
 PAGE_TIMEOUT_SECONDS = 600
+PAGE_VARIABLES = {"PYTHONPATH": str(ROOT), "PYTHONHASHSEED": "0", "PYTHONUTF8": "1"}
 
 
 @dataclass(frozen=True)
@@ -165,10 +166,10 @@ def _execute(path: Path) -> PageResult:
     process = subprocess.run(
         [sys.executable, "-m", "book.worker", str(path), str(out)],
         cwd=ROOT,
-        env={**os.environ, **threads, "PYTHONPATH": str(ROOT), "PYTHONHASHSEED": "0"},
+        env={**os.environ, **threads, **PAGE_VARIABLES},
         stdin=subprocess.DEVNULL,
         capture_output=True,
-        text=True,
+        encoding="utf-8",
         timeout=PAGE_TIMEOUT_SECONDS,
         check=False,
     )

@@ -28,6 +28,7 @@ _NOISE = (
     " | .//a[contains(@class, 'anchor-link')]"
 )
 _NO_TEXT = "No description has been provided for this image"  # nbconvert's own
+_CELL = "div[contains(concat(' ', @class, ' '), ' jp-Cell ')]"
 _LITERAL = {"code", "pre", "script", "style", "math", "svg", "textarea"}
 
 
@@ -39,7 +40,8 @@ def clean(content: str, page: str) -> str:
         page: The notebook's path, for errors.
 
     Raises:
-        PageError: A formula that KaTeX rejects, or an image without a text.
+        PageError: A formula that KaTeX rejects, or an image without a text, with its cell's
+            number, the first cell's being 1.
     """
     start = content.find(_WRAPPER)
     if start < 0:
@@ -58,7 +60,7 @@ def clean(content: str, page: str) -> str:
         if (image.get("alt") or "").strip() in ("", _NO_TEXT):
             image.set("alt", _label(image.get("src") or ""))
         if not image.get("alt"):
-            raise PageError(page, None, "a figure without `alt` in the metadata of its cell")
+            raise _error(page, image, "a figure without `alt` in the metadata of its cell")
     return etree.tostring(root, encoding="unicode", method="html")
 
 
@@ -111,17 +113,25 @@ def _set_formulas(text: str, holder: HtmlElement, after: bool, page: str) -> Non
         holder.text = lead
     ends = [piece.start() for piece in pieces[1:]] + [len(text)]
     for offset, (piece, end) in enumerate(zip(pieces, ends, strict=True)):
-        formula = _formula(piece, page)
+        formula = _formula(piece, holder, page)
         formula.tail = text[piece.end() : end]
         parent.insert(position + offset, formula)
 
 
-def _formula(match: re.Match[str], page: str) -> HtmlElement:
+def _formula(match: re.Match[str], holder: HtmlElement, page: str) -> HtmlElement:
     display = match["display"] is not None
     tex = (match["display"] if display else match["inline"]).strip()
     try:
         markup = render(tex, display)
     except FormulaError as error:
-        raise PageError(page, None, f"formula {tex!r}: {error}") from None
+        raise _error(page, holder, f"formula {tex!r}: {error}") from None
     name = "arithmatex equation" if display else "arithmatex"
     return html.fragment_fromstring(f'<span class="{name}" data-search-exclude="">{markup}</span>')
+
+
+def _error(page: str, element: HtmlElement, reason: str) -> PageError:
+    """The error of an element, with the number of the cell in which it stands."""
+    # A code cell stands inside another element of its class: the outer ones are siblings.
+    for cell in _select(element, f"(ancestor-or-self::{_CELL})[1]"):
+        reason = f"cell {len(_select(cell, f'preceding-sibling::{_CELL}')) + 1}: {reason}"
+    return PageError(page, None, reason)

@@ -11,13 +11,12 @@ def build_pdf(site: Path, out: Path) -> Path:
     """Set the built site as a book; a failure leaves the last good PDF where it was."""
     from book.build import BuildFailed
     from book.pdf.assemble import assemble
-    from book.pdf.front import About
     from book.pdf.render import RendererWarning, render
 
     started = time.perf_counter()
     print("book: setting the PDF edition (a minute or two)", flush=True)
     try:
-        book = assemble(site, About.of_this_build())
+        book = assemble(site)
         pdf = render(book.document, site / "assets")
     except (ValueError, RendererWarning) as error:
         raise BuildFailed(f"the PDF failed; the last good one stands\n{error}") from error

@@ -43,8 +43,9 @@ class Book:
     pages: list[Page]
 
 
-def assemble(site: Path, about: front.About) -> Book:
+def assemble(site: Path) -> Book:
     """Every page of the site, cleaned and linked, in the book's order."""
+    about = front.About.of_site(site)
     pages = [article.read(site, uri) for uri in order(site)]
     by_uri = {page.uri: page for page in pages}
     article.walk(pages, lambda p: article.keep_tex(p.article))

@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import os
-import subprocess
 from dataclasses import dataclass
 from importlib import metadata
+from pathlib import Path
 
 from lxml import html
 from lxml.html import HtmlElement
 
-from book.chapters import ROOT
 from book.pdf.article import text_of
 
 TITLE = "The Attention Guide"
-SUBTITLE = "Attention and transformers, with every line run and every figure computed"
+SUBTITLE = "Attention and transformers, with its code run and its figures computed"
 
 
 @dataclass(frozen=True)
@@ -22,29 +21,21 @@ class About:
     """The facts that the cover and the imprint state."""
 
     version: str
-    commit: str
-    torch: str
-    numpy: str
+    facts: str
     site_url: str | None
 
     @classmethod
-    def of_this_build(cls) -> About:
-        """Facts of the environment and the repository that build the PDF."""
+    def of_site(cls, site: Path) -> About:
+        """What the built site says in its footer: the PDF is made of the site's pages."""
+        tree = html.parse(str(site / "index.html"), html.HTMLParser(encoding="utf-8")).getroot()
+        footer = tree.find(".//span[@class='book-facts']")
+        if footer is None:
+            raise ValueError(f"{site / 'index.html'}: the footer names no version and no commit")
         return cls(
             version=metadata.version("attention-guide"),
-            commit=_commit(),
-            torch=metadata.version("torch").split("+")[0],
-            numpy=metadata.version("numpy"),
+            facts=" ".join(footer.text_content().split()),
             site_url=os.environ.get("ATTENTION_GUIDE_SITE_URL") or None,
         )
-
-
-def _commit() -> str:
-    if "ATTENTION_GUIDE_COMMIT" in os.environ:
-        return os.environ["ATTENTION_GUIDE_COMMIT"][:9]
-    command = ["git", "rev-parse", "--short=9", "HEAD"]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
-    return done.stdout.strip()
 
 
 def document(about: About, figure: HtmlElement | None) -> HtmlElement:
@@ -78,13 +69,11 @@ def _cover(about: About, figure: HtmlElement | None) -> HtmlElement:
 
 def _imprint(about: About) -> HtmlElement:
     imprint = html.Element("section", {"class": "imprint"})
-    commit = f" from commit {about.commit}" if about.commit else ""
     where = f" ({about.site_url})" if about.site_url else ""
     for text in (
-        f"{TITLE}, edition {about.version}, built{commit} with torch {about.torch} and "
-        f"numpy {about.numpy}.",
-        "Every Python block in this book was run, from top to bottom of its page, to make this "
-        "file: outputs and figures are those of the run.",
+        f"{TITLE}. {about.facts}",
+        "The Python blocks in this book were run, each page's from top to bottom: outputs and "
+        "figures are those of the run. The one that needs a GPU says so.",
         f"The site{where} has the same text with the notebook and the script of each chapter, "
         "the labs, and the source code of the package. Solutions to the exercises and answers "
         "to the quizzes stand at the end of this edition.",

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import json
 import re
+import subprocess
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
+from jinja2 import Environment, FileSystemLoader
+from lxml import html
 
 from book import build, press
+from book.pdf import front
 
 
 @pytest.fixture
@@ -71,6 +77,131 @@ def test_a_good_site_replaces_the_old_and_is_not_built_twice(
     assert build.OFFLINE.read_bytes()[:2] == b"PK"
     monkeypatch.setattr(build, "_mkdocs", lambda *a, **k: pytest.fail("built twice"))
     build.site()
+
+
+@pytest.fixture
+def repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A repository of one commit with a file for each of the sources."""
+    monkeypatch.setattr(build, "ROOT", tmp_path)
+    monkeypatch.delenv("ATTENTION_GUIDE_COMMIT", raising=False)
+    for name in (*build.SOURCES, "tests"):
+        file = tmp_path / name if "." in name or name == "LICENSE" else tmp_path / name / "file"
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text("before")
+    git(tmp_path, "init", "--quiet")
+    git(tmp_path, "add", ".")
+    git(tmp_path, "commit", "--quiet", "-m", "one")
+    return tmp_path
+
+
+def git(folder: Path, *arguments: str) -> str:
+    """What git prints, for a person of no name and without the machine's own settings."""
+    person = ["-c", "user.name=n", "-c", "user.email=n@book.example", "-c", "commit.gpgsign=false"]
+    command = ["git", "-C", str(folder), *person, *arguments]
+    return subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()
+
+
+def test_each_commit_is_built_and_what_is_not_committed_is_marked(repository: Path) -> None:
+    first = build._key()
+    assert build.commit() == git(repository, "rev-parse", "HEAD")[:9]
+    assert (build._key(), build.changed()) == (first, False)
+    page = repository / "docs" / "file"
+    page.write_text("after")
+    changed = build._key()
+    assert build.changed()
+    git(repository, "commit", "--quiet", "--all", "-m", "two")
+    second = build._key()  # of the same sources as the changed tree
+    assert not build.changed()
+    assert build.commit() == git(repository, "rev-parse", "HEAD")[:9]
+    assert len({first, changed, second}) == 3
+    (repository / "tests" / "file").write_text("after")  # no part of the book
+    assert (build._key(), build.changed()) == (second, False)
+    (repository / "docs" / "new").write_text("a page that no commit has")
+    assert build.changed()
+
+
+def test_the_commit_can_be_given(repository: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ATTENTION_GUIDE_COMMIT", "0123456789abcdef")
+    (repository / "docs" / "file").write_text("after")
+    changed = build._key()
+    git(repository, "commit", "--quiet", "--all", "-m", "two")
+    given = build._key()
+    assert given != changed  # of the same sources: the mark has gone
+    assert build.commit() == "012345678"
+    monkeypatch.setenv("ATTENTION_GUIDE_COMMIT", "")
+    assert build.commit() == ""
+    assert build._key() != given
+
+
+def test_without_git_no_commit_is_named(repository: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(build.shutil, "which", lambda name: None)
+    assert (build.commit(), build.changed()) == ("", False)
+
+
+@pytest.mark.parametrize("source", build.SOURCES)
+def test_every_source_is_in_the_key(repository: Path, source: str) -> None:
+    (repository / "docs" / "new").write_text("x")  # so that `changed` doesn't tell the two apart
+    before = build._key()
+    path = repository / source
+    (path / "file" if path.is_dir() else path).write_text("after")
+    assert build._key() != before
+
+
+def test_whatever_a_page_reads_is_a_source() -> None:
+    # The run of all tests has run every page; a run of this one, at least the page of measurements.
+    press.run([build.DOCS / "appendix" / "speed.md"], quiet=True)
+    read: set[str] = set()
+    for page in press.executable_pages():
+        records = (press.CACHE / press.slug(page)).glob("*/record.json")
+        for newest in sorted(records, key=lambda record: record.stat().st_mtime)[-1:]:
+            read.update(json.loads(newest.read_text(encoding="utf-8"))["dependencies"])
+    assert any(name.startswith("benchmarks/results/") for name in read)
+    sources = tuple(f"{name}/" if (build.ROOT / name).is_dir() else name for name in build.SOURCES)
+    assert not {name for name in read if not name.startswith(sources)}
+
+
+def test_days_are_the_first_and_the_last() -> None:
+    day = 24 * 3600.0
+    assert build.days([3 * day, 0.0, 1.5 * day]) == ["1970-01-01", "1970-01-04"]
+    assert build.days([0.0, 0.5 * day]) == ["1970-01-01"]
+    assert build.days([]) == []
+
+
+@pytest.mark.parametrize(
+    ("facts", "said"),
+    [
+        (
+            {"commit": "0123abcde", "changed": False, "days": ["2026-01-02"]},
+            "Version 1.2, commit 0123abcde. The pages were run on 2026-01-02 with torch 3.4 and "
+            "numpy 5.6.",
+        ),
+        (
+            {"commit": "0123abcde", "changed": True, "days": ["2026-01-02", "2026-02-01"]},
+            "Version 1.2, commit 0123abcde with changes. The pages were run between 2026-01-02 "
+            "and 2026-02-01 with torch 3.4 and numpy 5.6.",
+        ),
+        ({"commit": "", "changed": True, "days": []}, "Version 1.2."),
+    ],
+)
+def test_footer_and_imprint_say_what_was_built(
+    tmp_path: Path, facts: dict[str, object], said: str
+) -> None:
+    templates = Environment(loader=FileSystemLoader(build.ROOT / "overrides"), autoescape=True)
+    known = {"version": "1.2", "torch": "3.4", "numpy": "5.6", **facts}
+    config = SimpleNamespace(copyright="", extra=SimpleNamespace(build=known))
+    footer = templates.get_template("partials/copyright.html").render(config=config)
+    (tmp_path / "index.html").write_text(f"<html><body>{footer}</body></html>", encoding="utf-8")
+    days = html.fromstring(footer).xpath("//time/@datetime")
+    assert days == facts["days"]
+    document = front.document(front.About.of_site(tmp_path), None)
+    imprint = document.find_class("imprint")[0]
+    assert imprint[0].text == f"The Attention Guide. {said}"
+
+
+def test_a_site_without_its_facts_makes_no_pdf(tmp_path: Path) -> None:
+    (tmp_path / "index.html").write_text("<html><body>A page</body></html>")
+    with pytest.raises(ValueError, match="names no version and no commit"):
+        front.About.of_site(tmp_path)
 
 
 def test_failing_steps_say_which(monkeypatch: pytest.MonkeyPatch) -> None:

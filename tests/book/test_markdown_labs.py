@@ -47,9 +47,13 @@ def test_code_cells_look_like_the_books_code(tmp_path: Path) -> None:
     assert [cell.text_content().strip() for cell in cells] == [code]
 
 
-def test_a_bad_formula_in_a_lab_fails(tmp_path: Path) -> None:
-    with pytest.raises(PageError, match=r"docs/labs/x\.ipynb: formula .*Undefined control"):
-        clean(rendered(tmp_path, "An $\\undefined$ one"), "docs/labs/x.ipynb")
+@pytest.mark.parametrize("text", ["An $\\undefined$ one", "*A* $$\n\\undefined\n$$"])
+def test_a_bad_formula_in_a_lab_fails_with_the_number_of_its_cell(
+    tmp_path: Path, text: str
+) -> None:
+    lab = rendered(tmp_path, "One", "Two $x$", text)
+    with pytest.raises(PageError, match=r"docs/labs/x\.ipynb: cell 3: formula .*Undefined control"):
+        clean(lab, "docs/labs/x.ipynb")
 
 
 def test_figures_are_described_by_the_label_that_their_run_gave_them() -> None:
@@ -61,6 +65,19 @@ def test_figures_are_described_by_the_label_that_their_run_gave_them() -> None:
     assert html.fragment_fromstring(page).xpath("//img/@alt") == ["One bar."]
     with pytest.raises(PageError, match="without `alt`"):
         clean(lab('<svg xmlns="http://www.w3.org/2000/svg"/>'), "lab")
+
+
+def test_cells_are_counted_with_those_of_code(tmp_path: Path) -> None:
+    v4 = nbformat.v4
+    cells = [
+        v4.new_markdown_cell("# A"),
+        v4.new_code_cell("x = 1", execution_count=1),
+        v4.new_code_cell("x", execution_count=2, outputs=[v4.new_output("stream", text="1")]),
+        v4.new_markdown_cell("Now $\\undefined$"),
+    ]
+    nbformat.write(v4.new_notebook(cells=cells), tmp_path / "lab.ipynb")
+    with pytest.raises(PageError, match="lab: cell 4: formula"):
+        clean(nb2html(str(tmp_path / "lab.ipynb"), execute=False), "lab")
 
 
 def test_an_image_without_a_text_fails() -> None:

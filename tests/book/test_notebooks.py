@@ -12,9 +12,8 @@ from typing import Any
 import jupytext
 import nbformat
 import pytest
-from nbclient.exceptions import CellExecutionError
 
-from book import chapters, notebooks, press
+from book import chapters, downloads, notebooks, press
 from book.wheel_env import WheelEnvironment
 from book.worker import OPTIONS, OutputChecker
 
@@ -32,6 +31,14 @@ def _written(chapter: chapters.Chapter, folder: Path, url: str | None = WHEEL) -
 
 def _result(chapter: chapters.Chapter) -> press.PageResult:
     return press.run([chapter.path], quiet=True)[chapter.path]
+
+
+def _unrun(chapter: chapters.Chapter) -> press.PageResult:
+    """A result in which every block prints what the page shows."""
+    blocks = tuple(
+        press.BlockResult(b.line, b.expected or "", None, None, 0.0, True) for b in chapter.blocks
+    )
+    return press.PageResult(chapter.path, "key", blocks, 0.0)
 
 
 def _cells(notebook: Path) -> list[dict[str, Any]]:
@@ -185,29 +192,19 @@ def test_install_cell_says_what_to_do_where_no_address_is_known() -> None:
     exec(notebooks.install_cell(None).source, {})  # says nothing where the package is installed
 
 
-def _lab(path: Path, *sources: str) -> Path:
-    cells = [notebooks.Cell("code", s) for s in sources]
-    notebook = json.loads(notebooks.as_notebook(cells))
-    for cell in notebook["cells"]:
-        if "plt.plot" in "".join(cell["source"]):
-            cell["metadata"]["alt"] = "A line that rises."
-    path.write_text(json.dumps(notebook), encoding="utf-8")
-    return path
-
-
-def test_lab_is_executed_the_same_each_time_and_an_error_fails(tmp_path: Path) -> None:
-    draw = "import matplotlib.pyplot as plt\nprint(6 * 7)\nplt.plot([1, 2]);"
-    svg = '%config InlineBackend.figure_formats = ["svg"]'
-    lab = _lab(tmp_path / "good.ipynb", svg, draw)
-    first = notebooks.execute_lab(lab, tmp_path / "first.ipynb").read_text(encoding="utf-8")
-    second = notebooks.execute_lab(lab, tmp_path / "second.ipynb").read_text(encoding="utf-8")
-    assert "42" in first
-    assert 'aria-label=\\"A line that rises.\\"' in first
-    assert first == second
-    out = tmp_path / "bad-out.ipynb"
-    with pytest.raises(CellExecutionError, match="ZeroDivisionError"):
-        notebooks.execute_lab(_lab(tmp_path / "bad.ipynb", "1 / 0"), out)
-    assert not out.exists()
+def test_the_install_cell_names_the_wheel_that_lies_beside(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(downloads, "OUT", tmp_path)
+    results = {c.path: _unrun(c) for c in CHAPTERS}
+    site = "https://book.example/guide"
+    found = downloads.make(results, {lab: lab for lab in LABS}, site)
+    (wheel,) = (name for name in found if name.endswith(".whl"))
+    written = [path for name, path in found.items() if name.endswith(".ipynb")]
+    assert len(written) == len(CHAPTERS) + len(LABS)
+    for notebook in written:
+        (install,) = (c for c in _cells(notebook) if "install" in c["metadata"].get("tags", ()))
+        assert f'wheel = "{site}/downloads/{wheel}"\n' in "".join(install["source"])
 
 
 PAGE = '''---
@@ -272,12 +269,11 @@ print(s)
 
 def _sample(url: str | None) -> list[notebooks.Cell]:
     chapter = chapters.parse(chapters.DOCS / "theory" / "sample.md", PAGE)
-    blocks = tuple(
-        press.BlockResult(b.line, b.expected or "", None, None, 0.0, True) for b in chapter.blocks
-    )
-    result = press.PageResult(chapter.path, "key", blocks, 0.0)
     return notebooks.chapter_cells(
-        chapter, result, url, cite=lambda key: ("Key et al.", "2017", f"https://doi.org/{key}")
+        chapter,
+        _unrun(chapter),
+        url,
+        cite=lambda key: ("Key et al.", "2017", f"https://doi.org/{key}"),
     )
 
 

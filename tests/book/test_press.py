@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -94,6 +95,25 @@ def test_marked_blocks_are_counted_not_run(write: Write) -> None:
     page = write("<!-- needs: network -->\n```python\nraise SystemExit\n```\n")
     (block,) = run(page).blocks
     assert (block.skipped, block.error) == ("network", None)
+
+
+def test_the_test_summary_counts_blocks_by_what_they_need(
+    write: Write, pytestconfig: pytest.Config
+) -> None:
+    ran = "```python\nx = 1\n```\n\n"
+    gpu, network = (f"<!-- needs: {kind} -->\n{ran}" for kind in ("gpu", "network"))
+    pages = [write(ran + gpu + gpu + network, "one.md"), write(ran + ran, "two.md")]
+    names = [f"{path.relative_to(press.ROOT).as_posix()}::line:1" for path in pages]
+    said: list[str] = []
+    reporter = SimpleNamespace(
+        getreports=lambda kind: [
+            SimpleNamespace(nodeid=name) for name in (*names, "tests/x.py::y")
+        ],
+        write_line=said.append,
+    )
+    conftest = pytestconfig.pluginmanager.get_plugin(str(press.ROOT / "conftest.py"))
+    conftest.pytest_terminal_summary(reporter)
+    assert said == ["book: 3 blocks of 2 pages run; 2 need a GPU, 1 a network"]
 
 
 def test_only_the_stale_runs(write: Write, monkeypatch: pytest.MonkeyPatch) -> None:

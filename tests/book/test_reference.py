@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import re
 from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
+
+import griffe
 
 from book import source_links
 from book.chapters import DOCS, ROOT
@@ -29,6 +32,41 @@ def test_every_public_module_is_documented_once() -> None:
     )
     assert set(listed) == public_modules()
     assert not [name for name, times in listed.items() if times > 1]
+
+
+def modules(module: griffe.Module) -> Iterator[griffe.Module]:
+    """A package and all that is in it."""
+    yield module
+    for inner in module.modules.values():
+        if not inner.is_alias:  # an imported module is not in the package
+            yield from modules(inner)
+
+
+def places(named: griffe.Object | griffe.Alias) -> Iterator[str]:
+    """Where an object may be documented: under its name here, or where it was imported from."""
+    yield named.path
+    while isinstance(named, griffe.Alias):
+        named = named.target
+        yield named.path
+    if named.is_module:  # which a function of the same name stands before
+        yield f"{named.path}.{named.name}"
+
+
+def test_every_exported_name_is_documented(built_site: Path) -> None:
+    pages = [p.read_text(encoding="utf-8") for p in (built_site / "reference").rglob("index.html")]
+    anchors = {
+        name for page in pages for name in re.findall(r'id="(attention_guide\.[^"]+)"', page)
+    }
+    package = griffe.load("attention_guide", search_paths=[str(ROOT)], resolve_aliases=True)
+    assert isinstance(package, griffe.Module)
+    exported = [
+        module[str(name)]
+        for module in modules(package)
+        for name in module.exports or ()
+        if not str(name).startswith("_")
+    ]
+    assert len(exported) > 400
+    assert [named.path for named in exported if anchors.isdisjoint(places(named))] == []
 
 
 def test_sources_link_to_their_lines_in_the_repository(built_site: Path) -> None:

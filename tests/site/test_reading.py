@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import json
+import os
+import re
 import string
 import zipfile
 from pathlib import Path
 
 import pytest
+from lxml import html
 from playwright.sync_api import Browser, Page, expect
 
-from book.build import OFFLINE
+from book.build import OFFLINE, commit
 from book.chapters import numbered_chapters
 from tests.site.browser import Visit, context
 
@@ -24,9 +28,30 @@ def test_the_landing_page_shows_the_book_in_one_screen(browser: Browser, base: s
             assert box is not None, part
             assert box["y"] + box["height"] <= 900, part
         facts = page.locator(".book-facts").inner_text()
-        for word in ("Version", "commit", "torch", "numpy"):
+        for word in ("Version", f"commit {commit()}", "The pages were run", "torch", "numpy"):
             assert word in facts
-        assert page.locator(".book-facts time").get_attribute("datetime")
+        days = page.locator(".book-facts time").all_inner_texts()
+        assert 1 <= len(days) <= 2
+        assert days == sorted(set(days))
+        assert all(re.fullmatch(r"20\d\d-\d\d-\d\d", day) for day in days)
+
+
+def test_the_wheel_is_there_and_everything_that_needs_it_names_it(built_site: Path) -> None:
+    (wheel,) = (built_site / "downloads").glob("*.whl")
+    with zipfile.ZipFile(wheel) as archive:
+        assert "attention_guide/__init__.py" in archive.namelist()
+    setup = built_site / "start" / "setup" / "index.html"
+    article = html.fromstring(setup.read_text(encoding="utf-8")).find(".//article")
+    assert wheel in [(setup.parent / link).resolve() for link in article.xpath(".//a/@href")]
+    assert set(re.findall(r"[\w.+-]+\.whl", article.text_content())) == {wheel.name}
+    # A notebook can fetch the wheel only where the site has an address.
+    named = {wheel.name} if os.environ.get("ATTENTION_GUIDE_SITE_URL") else set()
+    notebooks = list((built_site / "downloads").rglob("*.ipynb"))
+    assert len(notebooks) > len(numbered_chapters())
+    for notebook in notebooks:
+        install = json.loads(notebook.read_text(encoding="utf-8"))["cells"][1]["source"]
+        assert "attention_guide" in "".join(install)
+        assert set(re.findall(r"[\w.+-]+\.whl", "".join(install))) == named
 
 
 def search(page: Page, query: str) -> None:
