@@ -21,9 +21,11 @@ def shape(x: Tensor) -> str:
 
 
 def tensor(name: str, x: object) -> Tensor:
-    """Demand a tensor."""
+    """Demand a tensor whose numbers all lie in memory."""
     if not isinstance(x, Tensor):
         raise TypeError(f"{name}: expected a torch.Tensor; got {type(x).__name__}")
+    if x.layout is not torch.strided:
+        raise TypeError(f"{name}: expected a dense tensor; got {x.layout}")
     return x
 
 
@@ -191,7 +193,8 @@ def integer(name: str, x: object, *, least: int | None = None, most: int | None 
         raise TypeError(f"{name}: expected an int; got {type(x).__name__}")
     if least is not None and x < least:
         raise ValueError(f"{name}: expected an int of at least {least}; got {x}")
-    if most is not None and x > most:
+    most = FARTHEST if most is None else most
+    if x > most:
         raise ValueError(f"{name}: expected an int of at most {most}; got {x}")
     return x
 
@@ -200,7 +203,7 @@ def token_ids(**given: object) -> None:
     """Demand token ids, each named by its keyword; `None` is none."""
     for name, x in given.items():
         if x is not None:
-            integer(name, x, least=0, most=FARTHEST)
+            integer(name, x, least=0)
 
 
 def window_pair(window: object) -> Window:
@@ -210,7 +213,7 @@ def window_pair(window: object) -> Window:
     left, right = window
     for name, side in (("window[0]", left), ("window[1]", right)):
         if side is not None:
-            integer(name, side, least=0, most=FARTHEST)
+            integer(name, side, least=0)
     return left, right
 
 

@@ -109,7 +109,7 @@ def from_additive(bias: Float[Tensor, "..."]) -> Bool[Tensor, "..."]:
     """
     _checks.floating("bias", bias)
     open_, shut = bias == 0, bias <= torch.finfo(bias.dtype).min
-    if not bool((open_ | shut).all()):
+    if not bias.is_meta and not bool((open_ | shut).all()):
         raise ValueError("bias: expected 0, -inf or finfo.min; other values belong to bias=")
     return look(open_)
 
@@ -271,7 +271,7 @@ def from_hf_2d(attention_mask: Tensor) -> Bool[Tensor, "B 1 1 S"]:
     """
     _checks.rank("attention_mask", _checks.tensor("attention_mask", attention_mask), "B S")
     kept = attention_mask == 1
-    if not bool((kept | (attention_mask == 0)).all()):
+    if not kept.is_meta and not bool((kept | (attention_mask == 0)).all()):
         raise ValueError("attention_mask: expected values 0 and 1 only")
     return look(kept[:, None, None])
 
@@ -369,7 +369,7 @@ def from_keras(attention_mask: Tensor) -> Bool[Tensor, "B 1 T S"]:
     """
     _checks.rank("attention_mask", _checks.tensor("attention_mask", attention_mask), "B T S")
     kept = attention_mask == 1
-    if not bool((kept | (attention_mask == 0)).all()):
+    if not kept.is_meta and not bool((kept | (attention_mask == 0)).all()):
         raise ValueError("attention_mask: expected values 0 and 1 only")
     return look(kept[:, None])
 

@@ -26,6 +26,7 @@ __all__ = [
 
 Step = Callable[[Tensor], Tensor]
 Choice = Callable[[Tensor], Tensor]
+DRAWABLE = 2**24  # as far as torch.multinomial goes
 CHOOSABLE = "numbers or minus infinity, one number at least in each row"
 
 
@@ -77,6 +78,10 @@ def sample(
     """
     _check_logits(logits)
     _checks.maybe_generator(generator, "logits", logits)
+    if logits.shape[1] > DRAWABLE:
+        raise ValueError(
+            f"logits: expected (B, V) with V at most {DRAWABLE}; got {logits.shape[1]}"
+        )
     # Half precision rounds the tail of a large vocabulary to nothing.
     chances = logits.float().softmax(dim=-1)
     # NaN comes of a NaN, of plus infinity, and of a row of nothing but minus infinity.
@@ -293,4 +298,7 @@ def _check_step(logits: Tensor, tokens: Tensor) -> Tensor:
     _checks.rank("step(tokens)", _checks.floating("step(tokens)", logits), "B V")
     _checks.axis("step(tokens)", logits, 0, tokens.shape[0], "B V", "as in the tokens")
     _checks.same_device("step(tokens)", logits, "the tokens", tokens)
+    if logits.shape[1] - 1 > torch.iinfo(tokens.dtype).max:
+        wanted = f"a dtype that holds ids below V = {logits.shape[1]}"
+        raise ValueError(f"prefix: expected {wanted}; got {tokens.dtype}")
     return logits

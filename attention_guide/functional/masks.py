@@ -121,6 +121,8 @@ def padding_mask(
     """
     sizes = _lengths(lengths)
     _checks.rank("lengths", _checks.integral("lengths", sizes), "B")
+    if sizes.is_meta:
+        raise ValueError("lengths: expected a device that holds numbers; got meta")
     longest = int(sizes.max()) if sizes.numel() else 0
     s = longest if max_len is None else _checks.integer("max_len", max_len, least=0)
     if sizes.numel() and (int(sizes.min()) < 0 or longest > s):
@@ -311,7 +313,7 @@ def position_mask(
     left, right = (None, None) if window is None else _checks.window_pair(window)
     right = 0 if _checks.flag("causal", causal) else right
     if offset is not None:
-        _checks.integer("offset", offset, least=-_checks.FARTHEST, most=_checks.FARTHEST)
+        _checks.integer("offset", offset, least=-_checks.FARTHEST)
     if left is None and right is None:
         return None
     return _band(t, s, left, right, device, offset)

@@ -62,6 +62,8 @@ def suspect_polarity(
         raise ValueError("pad_id: expected together with tokens, or neither")
     if tokens is not None:
         _check_tokens(tokens, pad_id, mask)
+    if mask.is_meta:  # nothing to look at
+        return None
     if mask.numel() and not bool(mask.any()):
         return "hides everything"
     t, s = mask.shape[-2:]

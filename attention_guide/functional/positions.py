@@ -44,7 +44,7 @@ def sinusoidal(
                 [0.8415, 0.5403, 0.0100, 0.9999]])
     """
     _checks.integer("length", length, least=0)
-    _checks.integer("offset", offset, least=0, most=_checks.FARTHEST)
+    _checks.integer("offset", offset, least=0)
     _checks.maybe_device(device)
     if _checks.integer("d_model", d_model, least=2) % 2:
         raise ValueError(f"d_model: expected an even width; got {d_model}")

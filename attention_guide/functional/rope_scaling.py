@@ -121,7 +121,7 @@ def yarn_frequencies(
     """
     theta = rope_frequencies(width, base=base)
     _checks.number("factor", factor, above=0)
-    length = _checks.integer("original_len", original_len, least=1, most=_checks.FARTHEST)
+    length = _checks.integer("original_len", original_len, least=1)
     _checks.number("slow", slow, above=0)
     _checks.number("fast", fast, above=slow)
     if ramp == "rotations":

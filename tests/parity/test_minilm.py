@@ -14,7 +14,6 @@ from attention_guide import AttentionRecorder
 from attention_guide.checkpoints import Pretrained, load, save_hugging_face
 from attention_guide.checkpoints.pretrained import MINILM
 from attention_guide.text.wordpiece import WordPiece
-from book.weights import WEIGHTS
 
 transformers = pytest.importorskip("transformers")
 tokenizers = pytest.importorskip("tokenizers")
@@ -28,36 +27,29 @@ SENTENCES = [
 
 
 @pytest.fixture(scope="module")
-def minilm() -> Pretrained:
-    if not (WEIGHTS / MINILM / "config.json").is_file():
-        pytest.fail("the weights aren't there: `make setup` lays them (or python book/weights.py)")
-    return load(MINILM)
-
-
-@pytest.fixture(scope="module")
-def theirs(minilm: Pretrained) -> torch.nn.Module:
+def theirs(pretrained: Pretrained) -> torch.nn.Module:
     return transformers.BertModel.from_pretrained(
-        minilm.folder, attn_implementation="eager", local_files_only=True
+        pretrained.folder, attn_implementation="eager", local_files_only=True
     ).eval()
 
 
 @pytest.fixture(scope="module")
-def their_tokenizer(minilm: Pretrained) -> tokenizers.Tokenizer:
-    made = tokenizers.Tokenizer.from_file(str(minilm.folder / "tokenizer.json"))
+def their_tokenizer(pretrained: Pretrained) -> tokenizers.Tokenizer:
+    made = tokenizers.Tokenizer.from_file(str(pretrained.folder / "tokenizer.json"))
     made.no_truncation()
     made.no_padding()
     return made
 
 
 def test_vectors_and_attention_maps_of_real_sentences(
-    minilm: Pretrained, theirs: torch.nn.Module, parity_record: Callable[..., None]
+    pretrained: Pretrained, theirs: torch.nn.Module, parity_record: Callable[..., None]
 ) -> None:
-    ids = torch.tensor(minilm.tokenizer.batch(SENTENCES))
+    ids = torch.tensor(pretrained.tokenizer.batch(SENTENCES))
     real = ids != 0
     with torch.no_grad():
         expected = theirs(ids, attention_mask=real.long(), output_attentions=True)
-        with AttentionRecorder(minilm.model) as maps:
-            got = minilm.model(ids)
+        with AttentionRecorder(pretrained.model) as maps:
+            got = pretrained.model(ids)
     reference = "transformers all-MiniLM-L6-v2"
     error = (got - expected.last_hidden_state)[real].abs().max().item()
     parity_record(reference, "hidden states", "float32", error, 1e-5)
@@ -71,20 +63,20 @@ def test_vectors_and_attention_maps_of_real_sentences(
     weight = real[..., None].float()
     mean = (expected.last_hidden_state * weight).sum(1) / weight.sum(1)
     wanted = torch.nn.functional.normalize(mean, dim=-1)
-    vectors = minilm.embed(SENTENCES)
+    vectors = pretrained.embed(SENTENCES)
     parity_record(reference, "embeddings", "float32", (vectors - wanted).abs().max().item(), 1e-5)
     assert torch.allclose(vectors.norm(dim=-1), torch.ones(4))
     nearness = vectors @ vectors.T
     assert nearness[0, 1] > 0.4 > nearness[0, 2]  # it knows what is like what
 
 
-def test_the_sizes_are_the_published_ones(minilm: Pretrained) -> None:
-    assert sum(p.numel() for p in minilm.model.parameters()) == 22_713_216
-    assert len(minilm.tokenizer) == 30_522
+def test_the_sizes_are_the_published_ones(pretrained: Pretrained) -> None:
+    assert sum(p.numel() for p in pretrained.model.parameters()) == 22_713_216
+    assert len(pretrained.tokenizer) == 30_522
 
 
 def test_tokens_are_theirs_on_every_common_sign(
-    minilm: Pretrained, their_tokenizer: tokenizers.Tokenizer
+    pretrained: Pretrained, their_tokenizer: tokenizers.Tokenizer
 ) -> None:
     # Every assigned sign below U+0600, and every 41st above, between letters.
     signs = [*range(0x600), *range(0x600, 0x30000, 41)]
@@ -92,7 +84,7 @@ def test_tokens_are_theirs_on_every_common_sign(
     expected = their_tokenizer.encode_batch(texts, add_special_tokens=False)
     differ = [
         text for text, e in zip(texts, expected, strict=True)
-        if minilm.tokenizer.tokenize(text) != e.tokens
+        if pretrained.tokenizer.tokenize(text) != e.tokens
     ]  # fmt: skip
     # Signs younger than the tables of theirs, which takes them for letters.
     assert len(differ) < 0.005 * len(texts)
@@ -102,64 +94,66 @@ def test_tokens_are_theirs_on_every_common_sign(
 
 
 def test_tokens_are_theirs_on_texts(
-    minilm: Pretrained, their_tokenizer: tokenizers.Tokenizer
+    pretrained: Pretrained, their_tokenizer: tokenizers.Tokenizer
 ) -> None:
     letters = "abcdefghijklmnopqrstuvwxyzABCÉèñßΣσİıЖд北京 \t\n.,'-#[]!?0123456789"
     draw = random.Random(0)
     texts = ["".join(draw.choices(letters, k=draw.randrange(60))) for _ in range(300)]
     texts += [*SENTENCES, "", " ", "a [MASK] b[SEP]", "[mask]", "x" * 101, "ΑΣ", "##tion"]
     for text in texts:
-        assert minilm.tokenizer.encode(text) == their_tokenizer.encode(text).ids, repr(text)
+        assert pretrained.tokenizer.encode(text) == their_tokenizer.encode(text).ids, repr(text)
 
 
 def test_pairs_and_their_truncation_are_theirs(
-    minilm: Pretrained, their_tokenizer: tokenizers.Tokenizer
+    pretrained: Pretrained, their_tokenizer: tokenizers.Tokenizer
 ) -> None:
     pairs = [("a b c", "d"), ("a b c d e", "f g h i j"), ("a b", "c d e f g h"), ("a b c d e", "f")]
     for pair in [*pairs, *((b, a) for a, b in pairs)]:
         for room in (3, 4, 5, 6, 7, 8, 9, 50):
             their_tokenizer.enable_truncation(room, strategy="longest_first")
             expected = their_tokenizer.encode(*pair)
-            assert minilm.tokenizer.encode(*pair, max_len=room) == expected.ids, (pair, room)
-            assert minilm.tokenizer.segments(*pair, max_len=room) == expected.type_ids
+            assert pretrained.tokenizer.encode(*pair, max_len=room) == expected.ids, (pair, room)
+            assert pretrained.tokenizer.segments(*pair, max_len=room) == expected.type_ids
     their_tokenizer.no_truncation()
 
 
 def test_decoding_joins_what_was_cut(
-    minilm: Pretrained, their_tokenizer: tokenizers.Tokenizer
+    pretrained: Pretrained, their_tokenizer: tokenizers.Tokenizer
 ) -> None:
     their_tokenizer.decoder = tokenizers.decoders.WordPiece(cleanup=False)
     for text in SENTENCES:
-        ids = minilm.tokenizer.encode(text)
-        assert minilm.tokenizer.decode(ids) == their_tokenizer.decode(ids)
+        ids = pretrained.tokenizer.encode(text)
+        assert pretrained.tokenizer.decode(ids) == their_tokenizer.decode(ids)
 
 
-def test_the_tokenizer_of_a_folder_without_vocab_txt(minilm: Pretrained, tmp_path: Path) -> None:
-    (tmp_path / "tokenizer.json").write_bytes((minilm.folder / "tokenizer.json").read_bytes())
-    assert WordPiece.from_folder(tmp_path).tokens == minilm.tokenizer.tokens
+def test_the_tokenizer_of_a_folder_without_vocab_txt(
+    pretrained: Pretrained, tmp_path: Path
+) -> None:
+    (tmp_path / "tokenizer.json").write_bytes((pretrained.folder / "tokenizer.json").read_bytes())
+    assert WordPiece.from_folder(tmp_path).tokens == pretrained.tokenizer.tokens
 
 
 def test_the_folder_of_the_variable_comes_before_the_laid_one(
-    minilm: Pretrained, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    pretrained: Pretrained, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "sentence-transformers").mkdir()
-    (tmp_path / MINILM).symlink_to(minilm.folder)
+    (tmp_path / MINILM).symlink_to(pretrained.folder)
     monkeypatch.setenv("ATTENTION_GUIDE_WEIGHTS", str(tmp_path))
     found = load(MINILM)
     assert found.folder == tmp_path / MINILM
-    assert torch.equal(found.embed(SENTENCES[:1]), minilm.embed(SENTENCES[:1]))
+    assert torch.equal(found.embed(SENTENCES[:1]), pretrained.embed(SENTENCES[:1]))
 
 
 def test_weights_that_were_altered_are_refused(
-    minilm: Pretrained, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    pretrained: Pretrained, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    folder = save_hugging_face(minilm.model, tmp_path / MINILM)
-    (folder / "vocab.txt").write_bytes((minilm.folder / "vocab.txt").read_bytes())
+    folder = save_hugging_face(pretrained.model, tmp_path / MINILM)
+    (folder / "vocab.txt").write_bytes((pretrained.folder / "vocab.txt").read_bytes())
     monkeypatch.setenv("ATTENTION_GUIDE_WEIGHTS", str(tmp_path))
     with pytest.raises(ValueError, match=r"model\.safetensors: expected sha256 53aa51172d14"):
         load(MINILM)
     again = load(folder)  # a folder of one's own has no published hash
-    assert torch.equal(again.embed(SENTENCES[:1]), minilm.embed(SENTENCES[:1]))
+    assert torch.equal(again.embed(SENTENCES[:1]), pretrained.embed(SENTENCES[:1]))
     with pytest.raises(ValueError, match="expected sha256 00"):
         load(folder, sha256="00")
     with pytest.raises(ValueError, match="texts: expected at least one"):

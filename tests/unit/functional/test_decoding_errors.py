@@ -34,6 +34,16 @@ def speculate(prefix: Tensor = tokens[:1], **options: Any) -> Tensor:
 
 Call = Callable[[], Any]
 CALLS: list[tuple[Call, type[Exception], str]] = [
+    (
+        lambda: f.generate(lambda t: torch.zeros(2, 300), tokens.to(torch.uint8), 3),
+        ValueError,
+        r"prefix: expected a dtype that holds ids below V = 300; got torch.uint8",
+    ),
+    (
+        lambda: f.sample(torch.zeros(1, 2**24 + 1)),
+        ValueError,
+        r"logits: expected \(B, V\) with V at most 16777216; got 16777217",
+    ),
     (lambda: f.greedy(logits[0]), ValueError, r"logits: expected \(B, V\); got \(6,\)"),
     (lambda: f.greedy(logits[:, :0]), ValueError, r"logits: expected .* V at least 1"),
     (lambda: f.greedy(torch.tensor([[0.0, nan]])), ValueError, r"logits: .*got from nan to nan"),

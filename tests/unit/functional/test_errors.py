@@ -22,6 +22,7 @@ ATTENTION: list[tuple[dict[str, Any], type[Exception], str]] = [
     ({"q": q[0]}, ValueError, r"q: expected \(B, H, T, K\); got \(4, 5, 8\)"),
     ({"q": q[:, :0]}, ValueError, r"q: expected .* H and K at least 1; got \(2, 0, 5, 8\)"),
     ({"q": q[..., :0]}, ValueError, r"q: expected .* H and K at least 1; got \(2, 4, 5, 0\)"),
+    ({"q": q.to_sparse()}, TypeError, r"q: expected a dense tensor; got torch.sparse_coo"),
     ({"k": None}, TypeError, r"k: expected a torch.Tensor; got NoneType"),
     ({"k": k[0]}, ValueError, r"k: expected \(B, G, S, K\); got \(2, 7, 8\)"),
     ({"k": k.double()}, TypeError, r"k: expected torch.float32, the dtype of q; got torch.float64"),
@@ -106,6 +107,13 @@ sound = torch.randn(2, 1000)
 two_masks = torch.ones(2, 1, 3, 3, dtype=torch.bool)
 Call = Callable[[], Any]
 OTHERS: list[tuple[Call, type[Exception], str]] = [
+    (lambda: f.causal_mask(10**20), ValueError, r"t: expected an int of at most \d+; got 10"),
+    (lambda: f.sinusoidal(10**20, 4), ValueError, r"length: expected an int of at most"),
+    (
+        lambda: f.padding_mask(tokens[:, 0].to("meta")),
+        ValueError,
+        r"lengths: expected a device that holds numbers; got meta",
+    ),
     (
         lambda: f.attention(q, k, v, kernel="flash"),  # type: ignore[arg-type]
         ValueError,

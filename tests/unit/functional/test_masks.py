@@ -257,3 +257,11 @@ def test_padding_is_judged_by_the_tokens() -> None:
     mask = padding_mask([2, 1], 3)
     assert suspect_polarity(mask, tokens=tokens, pad_id=0) is None
     assert suspect_polarity(~mask, tokens=tokens, pad_id=0) == "lets only padding be seen"
+
+
+def test_masks_convert_where_there_is_nothing_to_look_at() -> None:
+    mask = torch.ones(2, 1, 3, 3, dtype=torch.bool, device="meta")
+    assert suspect_polarity(mask) is None
+    assert to_keras(mask, 2).shape == (2, 3, 3)
+    assert from_keras(mask[:, 0]).shape == mask.shape
+    assert from_additive(to_additive(mask)).shape == mask.shape

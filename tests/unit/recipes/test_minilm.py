@@ -5,17 +5,8 @@ from __future__ import annotations
 import pytest
 import torch
 
-from attention_guide.checkpoints import Pretrained, load
-from attention_guide.checkpoints.pretrained import MINILM
+from attention_guide.checkpoints import Pretrained
 from attention_guide.recipes import minilm
-from book.weights import WEIGHTS
-
-
-@pytest.fixture(scope="module")
-def pretrained() -> Pretrained:
-    if not (WEIGHTS / MINILM / "config.json").is_file():
-        pytest.fail("the weights aren't there: `make setup` lays them (or python book/weights.py)")
-    return load(MINILM)
 
 
 def test_the_file_is_what_the_model_computes(pretrained: Pretrained) -> None:
