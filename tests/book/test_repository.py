@@ -121,7 +121,8 @@ def test_ci_calls_the_make_targets_and_nothing_else() -> None:
     script = (ROOT / ".ci" / "run").read_text(encoding="utf-8")
     assert re.search(r"^for target in lint test site pdf; do$", script, re.MULTILINE)
     commands = [line.split()[0] for line in script.splitlines() if line and line[0] != "#"]
-    assert set(commands) <= {"set", "cd", "times=\"\"", "for", "printf", "began=$SECONDS", "make",
+    assert re.findall(r"(?m)^export (.*?)(?: #.*)?$", script) == ["CI=true"]
+    assert set(commands) <= {"set", "export", "cd", "times=\"\"", "for", "printf", "began=$SECONDS", "make",
                              "times+=\"$(printf", "done"}  # fmt: skip
 
 
