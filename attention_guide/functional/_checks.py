@@ -187,15 +187,14 @@ def number(
     return float(x)
 
 
-def integer(name: str, x: object, *, least: int | None = None, most: int | None = None) -> int:
-    """Demand an integer within bounds."""
+def integer(name: str, x: object, *, least: int | None = None) -> int:
+    """Demand an integer, at least `least`, that torch can hold."""
     if isinstance(x, bool) or not isinstance(x, int):
         raise TypeError(f"{name}: expected an int; got {type(x).__name__}")
     if least is not None and x < least:
         raise ValueError(f"{name}: expected an int of at least {least}; got {x}")
-    most = FARTHEST if most is None else most
-    if x > most:
-        raise ValueError(f"{name}: expected an int of at most {most}; got {x}")
+    if x > FARTHEST:
+        raise ValueError(f"{name}: expected an int of at most {FARTHEST}; got {x}")
     return x
 
 

@@ -24,18 +24,10 @@ from attention_guide.layers import (
 )
 from tests.unit.layers.pieces import LATENT, MHA, B, D, H, T, X
 
-# What isn't a function where one is asked for: the layer, what is handed to it, and its name.
-NOT_FUNCTIONS: list[tuple[Callable[..., Any], str]] = [
-    (partial(FeedForward, D, 16), "activation"),
-    (partial(GatedFeedForward, D, 16), "activation"),
+# Where a function that makes modules is asked for: the layer, and the function's name.
+MAKERS: list[tuple[Callable[..., Any], str]] = [
     (MHA, "qk_norm"),
-    (MHA, "rotary"),
-    (MHA, "position_bias"),
     (LATENT, "norm"),
-    (LATENT, "rotary"),
-    (partial(LinearAttention, D, H), "feature"),
-    (partial(LinearAttention, D, H), "decay"),
-    (partial(LinearAttention, D, H), "beta"),
     (partial(LinearAttention, D, H), "out_norm"),
     (partial(PostNorm, D), "norm"),
     (partial(PreNorm, D), "norm"),
@@ -43,6 +35,18 @@ NOT_FUNCTIONS: list[tuple[Callable[..., Any], str]] = [
     (partial(EncoderBlock, MHA(), FeedForward(D, 16), D), "residual"),
     (partial(DecoderBlock, MHA(), MHA(), FeedForward(D, 16), D), "residual"),
     (partial(ParallelBlock, MHA(), FeedForward(D, 16), D), "norm"),
+]
+# Where any function is asked for.
+FUNCTIONS: list[tuple[Callable[..., Any], str]] = [
+    (partial(FeedForward, D, 16), "activation"),
+    (partial(GatedFeedForward, D, 16), "activation"),
+    (MHA, "rotary"),
+    (MHA, "position_bias"),
+    (LATENT, "rotary"),
+    (partial(LinearAttention, D, H), "feature"),
+    (partial(LinearAttention, D, H), "decay"),
+    (partial(LinearAttention, D, H), "beta"),
+    *MAKERS,
 ]
 NOT_MODULES: list[tuple[Callable[[], Any], str]] = [
     (lambda: EncoderBlock(torch.relu, FeedForward(D, 16), D), "self_attention"),  # type: ignore[arg-type]
@@ -54,19 +58,6 @@ NOT_MODULES: list[tuple[Callable[[], Any], str]] = [
     (lambda: ParallelBlock(MHA(), torch.relu, D), "feed_forward"),  # type: ignore[arg-type]
     (lambda: MixtureOfExperts(D, [FeedForward(D, 16), torch.relu]), r"experts\[1\]"),  # type: ignore[list-item]
     (lambda: MixtureOfExperts(D, [FeedForward(D, 16)], 1, shared=torch.relu), "shared"),  # type: ignore[arg-type]
-]
-
-# What makes no module where one is asked for.
-NOT_BUILT: list[tuple[Callable[..., Any], str]] = [
-    (MHA, "qk_norm"),
-    (LATENT, "norm"),
-    (partial(LinearAttention, D, H), "out_norm"),
-    (partial(PostNorm, D), "norm"),
-    (partial(PreNorm, D), "norm"),
-    (partial(SandwichNorm, D), "norm"),
-    (partial(EncoderBlock, MHA(), FeedForward(D, 16), D), "residual"),
-    (partial(DecoderBlock, MHA(), MHA(), FeedForward(D, 16), D), "residual"),
-    (partial(ParallelBlock, MHA(), FeedForward(D, 16), D), "norm"),
 ]
 
 
@@ -151,13 +142,13 @@ def test_what_a_plug_in_makes_is_named(
         call()
 
 
-@pytest.mark.parametrize(("make", "name"), NOT_BUILT)
+@pytest.mark.parametrize(("make", "name"), MAKERS)
 def test_what_makes_no_module_is_named(make: Callable[..., Any], name: str) -> None:
     with pytest.raises(TypeError, match=rf"{name}\(\d+\): expected a Module; got int"):
         make(**{name: lambda width: 5})
 
 
-@pytest.mark.parametrize(("make", "name"), NOT_FUNCTIONS)
+@pytest.mark.parametrize(("make", "name"), FUNCTIONS)
 def test_what_cannot_be_called_is_named(make: Callable[..., Any], name: str) -> None:
     with pytest.raises(TypeError, match=f"{name}: expected a function or a module; got str"):
         make(**{name: "gelu"})
