@@ -8,6 +8,7 @@ stay in the docstrings.
 from __future__ import annotations
 
 import ast
+import functools
 import importlib
 from dataclasses import dataclass, field
 from importlib import metadata
@@ -90,6 +91,7 @@ class _Module:
     shape_types: set[str] = field(default_factory=set)
 
 
+@functools.cache
 def _read(name: str) -> _Module:
     parts = name.split(".")[1:]
     file = PACKAGE.joinpath(*parts)
@@ -139,7 +141,7 @@ class _Collector:
 
     def add(self, module_name: str, name: str) -> None:
         """Add a definition and all that it uses; a re-exported name is followed home."""
-        module = self.modules.setdefault(module_name, _read(module_name))
+        module = self.modules[module_name] = _read(module_name)
         if name not in module.definitions:
             home, inner = module.package_names[name]
             self.add(home, inner or name)
