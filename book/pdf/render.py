@@ -34,7 +34,7 @@ def render(document: HtmlElement, assets: Path) -> bytes:
     Raises:
         RendererWarning: anything at all was logged as a warning or an error.
     """
-    with _complaints() as found, _tagged_formulas():
+    with _complaints() as found, _tagged_formulas(), _pages_named_once():
         sheet, wide = formulas.sheet(document)
         sheet_size = "@page { size: 3000mm 297mm } html { font-size: 10.5pt }"
         formulas.fit(wide, formulas.widths(_html(sheet, assets, sheet_size).pages))
@@ -126,3 +126,25 @@ def _tagged_formulas() -> Iterator[None]:
         yield
     finally:
         tags._build_box_tree = build
+
+
+@contextmanager
+def _pages_named_once() -> Iterator[None]:
+    """Keep the references of the pages, which pydyf writes anew for each tag.
+
+    They depend on nothing but the pages that are there; it took a minute for a book of 430 pages.
+    """
+    plain: Any = pydyf.PDF.page_references
+    kept: dict[tuple[int, int], tuple[bytes, ...]] = {}
+
+    def references(pdf: Any) -> tuple[bytes, ...]:
+        key = (id(pdf), pdf.pages["Count"])
+        if key not in kept:
+            kept[key] = plain.fget(pdf)
+        return kept[key]
+
+    pydyf.PDF.page_references = property(references)
+    try:
+        yield
+    finally:
+        pydyf.PDF.page_references = plain
