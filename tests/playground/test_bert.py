@@ -63,7 +63,7 @@ def model(published: Pretrained) -> Bert:
     return twin
 
 
-def ask(asked: list[dict[str, Any]], kernel: str = "wasm") -> list[dict[str, Any]]:
+def ask(asked: list[dict[str, Any]], kernel: str = "fused") -> list[dict[str, Any]]:
     """What the page's engine answers."""
     folder = minilm.packed()
     question = {"folder": str(folder), "kernel": kernel, "asked": asked}
@@ -102,7 +102,7 @@ def test_vectors_of_a_hundred_sentences(published: Pretrained, model: Bert) -> N
     assert apart <= 1e-5
 
 
-@pytest.mark.parametrize("kernel", ["wasm", "javascript"])
+@pytest.mark.parametrize("kernel", ["fused", "wasm", "javascript"])
 def test_every_head_of_every_layer(model: Bert, kernel: str) -> None:
     texts = [SENTENCES[0], SENTENCES[-13], LONG, "!"]
     asked: list[dict[str, Any]] = [{"text": text, "traced": True} for text in texts]

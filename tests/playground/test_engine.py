@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import gzip
 import os
 import re
@@ -18,7 +17,7 @@ import torch
 from attention_guide.checkpoints.javascript import pack, unpacked
 from attention_guide.recipes import number_words, topics
 from book.chapters import ROOT
-from book.playground import FOLDER, MODELS
+from book.playground import FOLDER, MODELS, assemble, embedded
 from book.setup import NODE_TOOLS
 from tests.playground.reference import NUMBERS, TOPICS, write_references
 
@@ -79,14 +78,12 @@ def test_scripts_and_styles_are_formatted_and_linted() -> None:
     assert done.returncode == 0, done.stdout + done.stderr
 
 
-def test_the_kernel_is_its_source_assembled(tmp_path: Path) -> None:
-    built = tmp_path / "kernel.wasm"
-    done = tool("wabt", "wat2wasm", str(FOLDER / "kernel.wat"), "-o", str(built))
-    assert done.returncode == 0, done.stderr
-    embedded = re.search(r'const WASM =\s*"([^"]*)"', (FOLDER / "kernel.js").read_text())
-    assert embedded
-    assert base64.b64decode(embedded[1]) == built.read_bytes()
-    assert len(built.read_bytes()) < 1100
+def test_the_kernel_is_its_source_assembled() -> None:
+    made = assemble()
+    assert made == embedded((FOLDER / "kernel.js").read_text("utf-8"))
+    assert all(len(code) < 1100 for code in made.values())
+    madd = b"\xfd\x85\x02"
+    assert [made[kind].count(madd) for kind in ("fused", "wasm")] == [10, 0]
 
 
 @pytest.mark.parametrize(

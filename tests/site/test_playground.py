@@ -334,7 +334,7 @@ def test_every_layer_is_pythons_in_the_browser(
     for name in names:
         page.add_script_tag(path=str(folder / f"{name}.js"))
         page.add_script_tag(path=str(folder / f"{name}.reference.js"))
-        for kernel in ("wasm", "javascript"):
+        for kernel in ("fused", "wasm", "javascript"):
             report = page.evaluate("([n, k]) => LiveParity.compare(n, k)", [name, kernel])
             assert report["kernel"] == kernel
             assert not report["missing"]

@@ -19,7 +19,7 @@ const LiveBert = (() => {
     /**
      * @param {BertIndex} index
      * @param {Uint8Array} bytes all shards
-     * @param {{kernel?: "wasm" | "javascript"}} [options]
+     * @param {{kernel?: Kind}} [options]
      */
     constructor({ config, tensors, vocabulary }, bytes, { kernel } = {}) {
       const table = tensors.find((tensor) => tensor.name === "embedding.weight");

@@ -7,7 +7,9 @@
 ;; stand side by side. A tile of 4 rows and 8 columns stays in eight registers while k runs: each
 ;; number loaded from `a` is used eight times, each from `b` four times.
 ;;
-;; kernel.js holds this file assembled, in base64. tests/playground assembles it again and compares.
+;; kernel.js holds this file assembled, in base64, and a second time with each sum of a product as one
+;; instruction, f32x4.relaxed_madd, for browsers that know it. `python -m book.playground` does both;
+;; tests/playground assembles them again and compares.
 (module
   (import "live" "memory" (memory 1))
   (func (export "multiply")
@@ -53,17 +55,17 @@
               (local.set $low (v128.load (local.get $p)))
               (local.set $high (v128.load offset=16 (local.get $p)))
               (local.set $x (v128.load32_splat (local.get $a0)))
-              (local.set $s00 (f32x4.add (local.get $s00) (f32x4.mul (local.get $x) (local.get $low))))
-              (local.set $s01 (f32x4.add (local.get $s01) (f32x4.mul (local.get $x) (local.get $high))))
+              (local.set $s00 (f32x4.add (f32x4.mul (local.get $x) (local.get $low)) (local.get $s00)))
+              (local.set $s01 (f32x4.add (f32x4.mul (local.get $x) (local.get $high)) (local.get $s01)))
               (local.set $x (v128.load32_splat (local.get $a1)))
-              (local.set $s10 (f32x4.add (local.get $s10) (f32x4.mul (local.get $x) (local.get $low))))
-              (local.set $s11 (f32x4.add (local.get $s11) (f32x4.mul (local.get $x) (local.get $high))))
+              (local.set $s10 (f32x4.add (f32x4.mul (local.get $x) (local.get $low)) (local.get $s10)))
+              (local.set $s11 (f32x4.add (f32x4.mul (local.get $x) (local.get $high)) (local.get $s11)))
               (local.set $x (v128.load32_splat (local.get $a2)))
-              (local.set $s20 (f32x4.add (local.get $s20) (f32x4.mul (local.get $x) (local.get $low))))
-              (local.set $s21 (f32x4.add (local.get $s21) (f32x4.mul (local.get $x) (local.get $high))))
+              (local.set $s20 (f32x4.add (f32x4.mul (local.get $x) (local.get $low)) (local.get $s20)))
+              (local.set $s21 (f32x4.add (f32x4.mul (local.get $x) (local.get $high)) (local.get $s21)))
               (local.set $x (v128.load32_splat (local.get $a3)))
-              (local.set $s30 (f32x4.add (local.get $s30) (f32x4.mul (local.get $x) (local.get $low))))
-              (local.set $s31 (f32x4.add (local.get $s31) (f32x4.mul (local.get $x) (local.get $high))))
+              (local.set $s30 (f32x4.add (f32x4.mul (local.get $x) (local.get $low)) (local.get $s30)))
+              (local.set $s31 (f32x4.add (f32x4.mul (local.get $x) (local.get $high)) (local.get $s31)))
               (local.set $a0 (i32.add (local.get $a0) (i32.const 4)))
               (local.set $a1 (i32.add (local.get $a1) (i32.const 4)))
               (local.set $a2 (i32.add (local.get $a2) (i32.const 4)))
@@ -96,8 +98,8 @@
             (local.set $left (local.get $k))
             (loop $step
               (local.set $x (v128.load32_splat (local.get $a1)))
-              (local.set $s00 (f32x4.add (local.get $s00) (f32x4.mul (local.get $x) (v128.load (local.get $p)))))
-              (local.set $s01 (f32x4.add (local.get $s01) (f32x4.mul (local.get $x) (v128.load offset=16 (local.get $p)))))
+              (local.set $s00 (f32x4.add (f32x4.mul (local.get $x) (v128.load (local.get $p))) (local.get $s00)))
+              (local.set $s01 (f32x4.add (f32x4.mul (local.get $x) (v128.load offset=16 (local.get $p))) (local.get $s01)))
               (local.set $a1 (i32.add (local.get $a1) (i32.const 4)))
               (local.set $p (i32.add (local.get $p) (i32.const 32)))
               (br_if $step (local.tee $left (i32.sub (local.get $left) (i32.const 1)))))

@@ -95,7 +95,7 @@ const LiveLayers = (() => {
       return { name, weight, bias: this.vector(`${name}.bias`), width: config.d_model, kind, eps };
     }
 
-    /** @param {"wasm" | "javascript"} [kernel] */
+    /** @param {Kind} [kernel] */
     seal(kernel) {
       const arena = LiveKernel.arena(this.size, kernel);
       for (const fill of this.fills) fill(arena.floats);

@@ -85,7 +85,7 @@ const LiveModel = (() => {
   class Model {
     /**
      * @param {ModelFile} file
-     * @param {{kernel?: "wasm" | "javascript"}} [options]
+     * @param {{kernel?: Kind}} [options]
      */
     constructor(file, { kernel } = {}) {
       const c = /** @type {Config} */ (file.config);
@@ -111,7 +111,7 @@ const LiveModel = (() => {
       this.memory = 0; // tokens of the encoder's output
     }
 
-    /** "wasm" or "javascript" */
+    /** Which product it takes. */
     get kernel() {
       return this.m.kind;
     }
