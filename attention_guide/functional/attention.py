@@ -142,7 +142,7 @@ def attention(
     v = _checks.value(v, k)
     _checks.score_terms(q, k, mask, bias, causal, window, scale, softcap, sinks)
     _checks.number("dropout", dropout, least=0, below=1)
-    if q.numel() == 0 or k.numel() == 0 or v.numel() == 0:
+    if 0 in (q.numel(), k.numel(), v.numel()):
         kernel = "reference" if kernel is None else kernel
     if kernel is None:
         kernel = _choose(q, k, v, causal, window, softcap, sinks, dropout)

@@ -155,7 +155,7 @@ def bucket_sizes(n_buckets: int, max_distance: int, causal: bool) -> tuple[int, 
         (16, 8)
     """
     sides = 1 if _checks.flag("causal", causal) else 2
-    if _checks.integer("n_buckets", n_buckets, least=2 * sides) % (2 * sides):
+    if _checks.integer("n_buckets", n_buckets, least=1) % (2 * sides):
         raise ValueError(f"n_buckets: expected a multiple of {2 * sides}; got {n_buckets}")
     per_side = n_buckets // sides
     _checks.integer("max_distance", max_distance, least=per_side // 2 + 1)

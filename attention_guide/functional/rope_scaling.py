@@ -132,7 +132,7 @@ def yarn_frequencies(
         low, high = max(math.floor(first), 0), min(math.ceil(last), width - 1)
         # One pair's width where both ends round to the same index, as in the authors' code.
         span = float(high - low) or 0.001
-        keep = 1 - (torch.arange(width // 2, dtype=torch.float64) - low) / span
+        keep = 1 - (torch.arange(len(theta), dtype=torch.float64) - low) / span
     else:
         raise ValueError(f"ramp: expected 'rotations' or 'index'; got {ramp!r}")
     keep = keep.clamp(0, 1)

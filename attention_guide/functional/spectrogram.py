@@ -228,7 +228,7 @@ def _to_mel(hertz: Tensor, scale: MelScale) -> Tensor:
         return 1127.0 * torch.log1p(hertz / 700.0)
     if scale != "slaney":
         raise ValueError(f'scale: expected "slaney" or "kaldi"; got {scale!r}')
-    above = 15.0 + torch.log(hertz.clamp(min=1000.0) / 1000.0) * (27.0 / math.log(6.4))
+    above = 15.0 + torch.log(hertz / 1000.0) * (27.0 / math.log(6.4))
     return torch.where(hertz >= 1000.0, above, hertz * 3.0 / 200.0)
 
 

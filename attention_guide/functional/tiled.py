@@ -176,7 +176,6 @@ def _forward_row(
     if sinks is not None:
         # The sink is a key without a value that every row has already seen.
         top, total = top.copy_(sinks.to(kind)[:, None, None]), torch.ones_like(top)
-        total = total.masked_fill(top == -torch.inf, 0.0)
     out = block.new_zeros((*block.shape[:3], v.shape[3]))
     for there in _columns(here, q, k, plan):
         plan.traffic.reads(k[:, :, there], v[:, :, there])

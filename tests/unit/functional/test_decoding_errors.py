@@ -34,6 +34,7 @@ def speculate(prefix: Tensor = tokens[:1], **options: Any) -> Tensor:
 
 Call = Callable[[], Any]
 CALLS: list[tuple[Call, type[Exception], str]] = [
+    (lambda: f.generate(flat, tokens, -1), ValueError, r"max_new: expected an int of at least 0"),
     (
         lambda: f.generate(lambda t: torch.zeros(2, 300), tokens.to(torch.uint8), 3),
         ValueError,

@@ -17,10 +17,13 @@ from attention_guide.functional import (
     MaskPolarityWarning,
     alibi_slopes,
     attention,
+    attention_weights,
     blocked_attention,
     convert_rope_weight,
     filter_bank_energies,
+    generate,
     global_local_mask,
+    log_mel_spectrogram,
     mel_filters,
     merge_partials,
     min_p,
@@ -243,3 +246,56 @@ def test_a_frame_is_padded_to_a_power_of_two(frame: int, monkeypatch: pytest.Mon
     monkeypatch.setattr(torch.fft, "rfft", lambda x: lengths.append(x.shape[-1]) or inner(x))
     filter_bank_energies(torch.randn(800), frame=frame)
     assert lengths == [512]
+
+
+def test_options_have_names() -> None:
+    q = heads(1, 2, 4)
+    for function in (attention, attention_weights):
+        operands = (q, q, q) if function is attention else (q, q)
+        with pytest.raises(TypeError, match="positional"):
+            function(*operands, torch.ones(2, 2).bool())
+
+
+@pytest.mark.parametrize("s", [3, 200])
+def test_a_bias_of_one_axis_is_cut_with_the_keys(s: int) -> None:
+    q, bias = heads(2, s, 4), torch.randn(s, dtype=torch.float64)
+    allowed = torch.arange(s) != 1
+    wanted = attention(q, q, q, bias=bias, mask=allowed, causal=True, kernel="reference")
+    for kernel in (None, "blocked", "sdpa", "online"):
+        found = attention(q, q, q, bias=bias, mask=allowed, causal=True, kernel=kernel)
+        assert torch.allclose(found, wanted)
+
+
+def test_sequences_end_one_by_one() -> None:
+    """Three sequences of two tokens: what has ended is counted for each sequence."""
+
+    def count_up(tokens: Tensor) -> Tensor:
+        return F.one_hot(tokens[:, -1] + 1, 9).float()
+
+    prefix = torch.tensor([[0, 1], [0, 3], [0, 2]])
+    found = generate(count_up, prefix, 9, eos_id=4, pad_id=0)
+    assert found.tolist() == [[0, 1, 2, 3, 4], [0, 3, 4, 0, 0], [0, 2, 3, 4, 0]]
+
+
+def test_two_positions_that_see_each_other_only() -> None:
+    mask = torch.tensor([[False, True], [True, False]])
+    assert suspect_polarity(mask) == "lets no query see itself"
+
+
+def test_one_pair_of_features_is_rotated() -> None:
+    weight = torch.arange(5.0)
+    assert convert_rope_weight(weight, 1, to="half", width=2).tolist() == [0, 1, 2, 3, 4]
+    assert convert_rope_weight(weight, 1, to="half", width=4).tolist() == [0, 2, 1, 3, 4]
+
+
+def test_filters_reach_half_the_sample_rate() -> None:
+    assert torch.equal(mel_filters(8, 64, 8000), mel_filters(8, 64, 8000, highest=4000.0))
+    assert torch.equal(
+        mel_filters(8, 64, 8000, scale="kaldi"),
+        mel_filters(8, 64, 8000, scale="kaldi", highest=4000.0),
+    )
+
+
+def test_features_of_speech_are_those_of_sixteen_thousand_samples_a_second() -> None:
+    wave = torch.sin(torch.arange(4000) / 3)
+    assert torch.equal(log_mel_spectrogram(wave), log_mel_spectrogram(wave, sample_rate=16_000))

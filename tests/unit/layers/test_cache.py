@@ -37,8 +37,11 @@ def test_crop_takes_back_guesses() -> None:
     cache.crop(2)
     k, _ = cache.update(*numbered(9, 1))
     assert k[0, 0, :, 0].tolist() == [0, 1, 9]
-    with pytest.raises(ValueError, match="length: expected 0 to 3; got 4"):
-        cache.crop(4)
+    for length in (4, -1):
+        with pytest.raises(ValueError, match=f"length: expected 0 to 3; got {length}"):
+            cache.crop(length)
+    cache.crop(0)
+    assert cache.length == 0
 
 
 def test_reorder_moves_the_rows() -> None:

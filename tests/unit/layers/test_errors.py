@@ -99,6 +99,7 @@ SIZES: list[Wrong] = [
     (lambda: LayerNorm(-1), ValueError, "d_model: expected an int of at least 1; got -1"),
     (lambda: LayerNorm(D, eps=-1.0), ValueError, "eps: expected a number at least 0; got -1.0"),
     (lambda: RMSNorm(0), ValueError, "d_model: expected an int of at least 1; got 0"),
+    (lambda: RMSNorm(D, eps=-0.5), ValueError, "eps: expected a number at least 0; got -0.5"),
     (lambda: RMSNorm(D, eps=float("nan")), ValueError, "eps: expected a number .*; got nan"),
     (lambda: PostNorm(D, dropout=2), ValueError, "dropout: expected a number below 1; got 2"),
     (lambda: PreNorm(-8), ValueError, "d_model: expected an int of at least 1; got -8"),

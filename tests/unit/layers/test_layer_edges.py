@@ -24,6 +24,7 @@ from attention_guide.layers import (
     MultiHeadAttention,
     ParallelBlock,
     PatchEmbedding,
+    PatchTokens,
     PreNorm,
     RMSNorm,
     SlidingCache,
@@ -171,3 +172,27 @@ def test_the_first_call_with_a_cache_begins_a_text() -> None:
         for _ in range(3):
             layer(torch.randn(1, 1, 16), causal=True, cache=cache)
     assert [resumed for _, resumed in watcher.seen] == [False, True, True]
+
+
+@pytest.mark.parametrize(("n_class", "n_registers"), [(0, 0), (2, 0), (0, 3), (2, 3)])
+def test_class_tokens_stand_first_and_registers_before_the_patches(
+    n_class: int, n_registers: int
+) -> None:
+    tokens = PatchTokens(8, (4, 4), 2, n_class_tokens=n_class, n_registers=n_registers)
+    for part in (tokens.class_tokens, tokens.registers):
+        if part is not None:
+            torch.nn.init.normal_(part)
+    x = torch.randn(3, 3, 4, 4)
+    found = tokens(x)
+    assert tokens.n_extra == n_class + n_registers
+    assert found.shape == (3, tokens.n_extra + 4, 8)
+    if tokens.class_tokens is not None:
+        first = tokens.class_tokens + tokens.positions.weight[:n_class]
+        assert torch.equal(found[:, :n_class], first.expand(3, -1, -1))
+    if tokens.registers is not None:
+        assert torch.equal(found[1, n_class : tokens.n_extra], tokens.registers)
+
+
+def test_an_unused_sliding_cache_holds_no_position() -> None:
+    assert SlidingCache(2, n_sinks=1).positions().shape == (0,)
+    assert SlidingCache(2).mask(0).shape == (0, 0)

@@ -49,6 +49,7 @@ def test_added_positions_start_at_the_offset_and_end_at_max_len(make: type) -> N
     module, x = make(4, max_len=10), torch.randn(2, 6, 4)
     parts = torch.cat([module(x[:, :2]), module(x[:, 2:], 2)], dim=1)
     assert torch.equal(parts, module(x))
+    assert module(x, 4).shape == x.shape  # up to the last row of the table
     with pytest.raises(ValueError, match=r"max_len = 10; got \(2, 6, 4\) at offset 5"):
         module(x, 5)
     with pytest.raises(ValueError, match=r"x: expected \(B, T, D\) with D = 4; got \(2, 6, 3\)"):
