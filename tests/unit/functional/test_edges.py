@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import inspect
 import math
 import warnings
 from typing import Any
@@ -13,11 +14,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from attention_guide import functional
 from attention_guide.functional import (
     MaskPolarityWarning,
     alibi_slopes,
     attention,
-    attention_weights,
     blocked_attention,
     convert_rope_weight,
     filter_bank_energies,
@@ -28,6 +29,7 @@ from attention_guide.functional import (
     merge_partials,
     min_p,
     ntk_base,
+    rope_frequencies,
     sinusoidal,
     suspect_polarity,
     t5_buckets,
@@ -35,6 +37,7 @@ from attention_guide.functional import (
     to_sdpa,
     top_p,
     yarn_attention_factor,
+    yarn_frequencies,
 )
 from attention_guide.functional.blocked import key_range
 
@@ -248,12 +251,14 @@ def test_a_frame_is_padded_to_a_power_of_two(frame: int, monkeypatch: pytest.Mon
     assert lengths == [512]
 
 
-def test_options_have_names() -> None:
+def test_no_operand_is_without_a_name() -> None:
+    for name in functional.__all__:
+        if inspect.isfunction(function := getattr(functional, name)):
+            kinds = {p.kind for p in inspect.signature(function).parameters.values()}
+            assert inspect.Parameter.POSITIONAL_ONLY not in kinds, name
     q = heads(1, 2, 4)
-    for function in (attention, attention_weights):
-        operands = (q, q, q) if function is attention else (q, q)
-        with pytest.raises(TypeError, match="positional"):
-            function(*operands, torch.ones(2, 2).bool())
+    with pytest.raises(TypeError, match="positional"):
+        attention(q, q, q, torch.ones(2, 2).bool())  # type: ignore[misc]
 
 
 @pytest.mark.parametrize("s", [3, 200])
@@ -299,3 +304,12 @@ def test_filters_reach_half_the_sample_rate() -> None:
 def test_features_of_speech_are_those_of_sixteen_thousand_samples_a_second() -> None:
     wave = torch.sin(torch.arange(4000) / 3)
     assert torch.equal(log_mel_spectrogram(wave), log_mel_spectrogram(wave, sample_rate=16_000))
+
+
+def test_the_ramp_by_index_runs_between_the_pairs_that_turn_32_times_and_once() -> None:
+    """64 · ln(2048 / (2π · turns)) / (2 · ln 10000) is 8.06 for 32 turns and 20.11 for one."""
+    shares = yarn_frequencies(64, 4.0, 2048, ramp="index") / rope_frequencies(64)
+    assert shares[:9].tolist() == [1.0] * 9
+    assert (shares[9:21].diff() < 0).all()
+    assert 0.25 < shares[20] < shares[9] < 1
+    assert shares[21:].tolist() == [0.25] * 11
