@@ -130,10 +130,7 @@ def _tagged_formulas() -> Iterator[None]:
 
 @contextmanager
 def _pages_named_once() -> Iterator[None]:
-    """Keep the references of the pages, which pydyf writes anew for each tag.
-
-    They depend on nothing but the pages that are there; it took a minute for a book of 430 pages.
-    """
+    """Keep the references of the pages, which pydyf writes anew for each tag: pages times tags."""
     plain: Any = pydyf.PDF.page_references
     kept: dict[tuple[int, int], tuple[bytes, ...]] = {}
 
