@@ -134,14 +134,13 @@ class _Collector:
     """Definitions and imports, gathered from a piece outwards."""
 
     def __init__(self) -> None:
-        self.modules: dict[str, _Module] = {}
         self.chosen: dict[tuple[str, str], str] = {}
         self.imports: set[str] = set()
         self.locals: set[str] = set()
 
     def add(self, module_name: str, name: str) -> None:
         """Add a definition and all that it uses; a re-exported name is followed home."""
-        module = self.modules[module_name] = _read(module_name)
+        module = _read(module_name)
         if name not in module.definitions:
             home, inner = module.package_names[name]
             self.add(home, inner or name)
@@ -211,7 +210,7 @@ class _Collector:
         if key in order:
             return
         names = {name: (m, name) for m, name in self.chosen}
-        module = self.modules[key[0]]
+        module = _read(key[0])
         defined = module.definitions.get(key[1])
         imported = str(module.package_names.get(key[1], ("", ""))[1])
         for used in [imported] if defined is None else _used_at_import(defined):

@@ -15,7 +15,7 @@ import pytest
 import torch
 
 from attention_guide.__main__ import main
-from attention_guide.copying import _Collector, _Module, copy, copyable
+from attention_guide.copying import _Collector, _Module, _read, copy, copyable
 
 # Imports each copied file, looks up every name that its functions use, and runs the examples of
 # its piece; an example that uses other pieces (a NameError) isn't counted. What the examples print
@@ -152,7 +152,7 @@ def test_every_shape_stays_in_the_docstring() -> None:
     found = [
         shape
         for home, name in collector.chosen
-        if (module := collector.modules[home]) and name in module.definitions
+        if (module := _read(home)) and name in module.definitions
         for shape in documented_shapes(module.definitions[name], module, home, "")
     ]
     assert len(found) > 500
