@@ -1,8 +1,11 @@
 "use strict";
 
 const assert = require("node:assert/strict");
+const fs = require("node:fs");
+const path = require("node:path");
 const { test } = require("node:test");
-const { ENGINE, load } = require("./engine.js");
+const vm = require("node:vm");
+const { ENGINE, FOLDER, load } = require("./engine.js");
 
 load(...ENGINE, "models/number-words-transformer.js");
 const file = LiveWeights.get("number-words-transformer");
@@ -47,6 +50,29 @@ test("every product is the plain one, at any shape", () => {
         }
       }
     }
+  }
+});
+
+test("a browser that refuses a kernel gets the next", () => {
+  const source = fs.readFileSync(path.join(FOLDER, "kernel.js"), "utf8");
+  for (const [refused, wanted] of [
+    [0, "fused"],
+    [1, "wasm"],
+    [2, "javascript"],
+  ]) {
+    let asked = 0;
+    class Module extends WebAssembly.Module {
+      constructor(bytes) {
+        if (++asked <= refused) throw new WebAssembly.CompileError("refused");
+        super(bytes);
+      }
+    }
+    const { Memory, Instance } = WebAssembly;
+    const browser = vm.createContext({ atob, WebAssembly: { Module, Memory, Instance } });
+    vm.runInContext(source, browser);
+    const kinds = vm.runInContext("[LiveKernel.arena(8).kind, LiveKernel.arena(8).kind]", browser);
+    assert.deepEqual([...kinds], [wanted, wanted]);
+    assert.equal(asked, Math.min(refused + 1, 2)); // compiled once, whatever became of it
   }
 });
 

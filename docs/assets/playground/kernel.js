@@ -32,7 +32,7 @@
 
 const LiveKernel = (() => {
   // kernel.wat, assembled. `python -m book.playground` writes these lines. `fused` multiplies and adds
-  // in one instruction, rounded once where the processor can: up to twice as fast on some.
+  // in one instruction, where the browser knows it. benchmarks/playground.py measures what that gains.
   /** @type {Record<string, string>} */
   const WASM = {
     fused:
