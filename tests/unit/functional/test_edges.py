@@ -256,9 +256,9 @@ def test_no_operand_is_without_a_name() -> None:
         if inspect.isfunction(function := getattr(functional, name)):
             kinds = {p.kind for p in inspect.signature(function).parameters.values()}
             assert inspect.Parameter.POSITIONAL_ONLY not in kinds, name
-    q = heads(1, 2, 4)
+    operands = [*heads(1, 2, 4).expand(3, 1, 1, 2, 4), torch.ones(2, 2).bool()]
     with pytest.raises(TypeError, match="positional"):
-        attention(q, q, q, torch.ones(2, 2).bool())  # type: ignore[misc]
+        attention(*operands)
 
 
 @pytest.mark.parametrize("s", [3, 200])

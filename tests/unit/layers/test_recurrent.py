@@ -50,7 +50,7 @@ def test_bahdanau_weights_are_the_functional_score(rng):
 
 def test_directions_begin_within_one_over_the_root_of_their_width():
     for direction in (LuongAttention(64, 9, "concat").direction, AdditiveAttention(8, 9, 64).score):
-        drawn = torch.as_tensor(direction).detach() * 8
+        drawn = direction.detach() * 8
         assert drawn.abs().max() <= 1
         assert drawn.min() < -0.5
         assert drawn.max() > 0.5
