@@ -65,7 +65,9 @@
     const finite = (/** @type {any} */ x) => typeof x === "number" && Math.abs(x) <= LIMIT;
     for (const name of NAMES) if (fits(saved?.[name], 2, finite)) state[name] = saved[name];
     if ([0, 1, 2].includes(saved?.scale)) state.scale = saved.scale;
-    if (saved?.temperature >= 0.1 && saved.temperature <= 5) state.temperature = +saved.temperature;
+    // To the slider's step, or it would show another number than the one that counts.
+    if (saved?.temperature >= 0.1 && saved.temperature <= 5)
+      state.temperature = Math.round(saved.temperature * 10) / 10;
     if (fits(saved?.mask, 4, (/** @type {any} */ x) => typeof x === "boolean"))
       state.mask = saved.mask;
     const inside = (/** @type {any} */ i) => Number.isInteger(i) && i >= 0 && i < 4;
@@ -90,7 +92,9 @@
     const scores = grid("Scores, scaled", TOKENS, TOKENS, (t, s) => pressed(t, s));
     const weights = grid("Weights: each row sums to 1", TOKENS, TOKENS, (t, s) => pressed(t, s));
     const output = outputTable();
-    const sums = h("div", { class: "live-sums", "aria-live": "polite" });
+    // What a change says aloud; the sums below it would talk for half a minute.
+    const news = h("p", { class: "live-sums-title", "aria-live": "polite" });
+    const sums = h("dl");
     const scale = select(
       "Factor on the dot products ",
       SCALES.map(({ name }) => name),
@@ -153,6 +157,7 @@
         mask: state.mask,
       });
       for (const table of inputs) table.draw();
+      problem.textContent = ""; // what was wrong has its last good number again
       scale.set(state.scale);
       temperature.set(state.temperature);
       for (let t = 0; t < 4; t++) {
@@ -173,6 +178,9 @@
         }
       }
       output.draw(found.output, state.cell[0]);
+      const [t, s] = state.cell;
+      const [score, weight] = [found.scores, found.weights].map((rows) => number(rows[t][s]));
+      news.textContent = `“${TOKENS[t]}” asks “${TOKENS[s]}”: score ${score}, weight ${weight}`;
       sums.replaceChildren(...written(state, found));
     }
 
@@ -186,7 +194,7 @@
       h("div", { class: "live-controls" }, mode.element, causal, open),
       h("p", { class: "live-hint" }, "Choose a cell to see its sum. The arrow keys move, m masks."),
       h("div", { class: "live-row" }, scores.element, weights.element, output.element),
-      sums,
+      h("div", { class: "live-sums" }, news, sums),
     );
     return {
       title: "The attention calculator",
@@ -200,7 +208,6 @@
       body,
       reset: () => {
         state = start();
-        problem.textContent = "";
         masking = false;
         mode.set(false);
         draw();
@@ -227,7 +234,9 @@
           min: -LIMIT,
           max: LIMIT,
           "aria-label": label,
-          oninput: () => read(field, label, t, i),
+          // Half a number, such as its sign, is no mistake before the reader leaves it.
+          oninput: () => field.validity.badInput || read(field, label, t, i),
+          onblur: () => field.validity.badInput && read(field, label, t, i),
         });
         return field;
       }),
@@ -243,10 +252,10 @@
       const value = Number(field.value);
       const good = field.value.trim() !== "" && Number.isFinite(value) && Math.abs(value) <= LIMIT;
       field.setAttribute("aria-invalid", String(!good));
-      problem.textContent = good
-        ? ""
-        : `The ${label}: a number from −${LIMIT} to ${LIMIT}, please.`;
-      if (!good) return;
+      if (!good) {
+        problem.textContent = `The ${label}: a number from −${LIMIT} to ${LIMIT}, please.`;
+        return;
+      }
       state()[name][t][i] = value;
       changed();
     }
@@ -356,10 +365,7 @@
       ["Weight", share],
       ["Output", `${terms.join(" + ")} = (${output[t].map((x) => number(x)).join(", ")})`],
     ];
-    return [
-      h("p", { class: "live-sums-title" }, `“${TOKENS[t]}” asks “${TOKENS[s]}”`),
-      h("dl", {}, ...lines.flatMap(([name, text]) => [h("dt", {}, name), h("dd", {}, text)])),
-    ];
+    return lines.flatMap(([name, text]) => [h("dt", {}, name), h("dd", {}, text)]);
   }
 
   /**

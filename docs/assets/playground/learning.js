@@ -119,8 +119,10 @@
       const { right, heads } = read(now, ids);
       step.set(state.at);
       again.set(state.again);
-      if (field.value.toLowerCase() !== state.text && document.activeElement !== field)
+      if (field.value.toLowerCase() !== state.text && document.activeElement !== field) {
         field.value = state.text;
+        complain(true);
+      }
       play.textContent = timer ? "Pause" : still.matches ? "Next step" : "Play";
       // Nobody shall be talked over by every picture of a film.
       summary.setAttribute("aria-live", timer ? "off" : "polite");
@@ -128,10 +130,16 @@
       const best = heads.reduce((a, b) => (b.induction > a.induction ? b : a));
       summary.textContent = sentence(now, right, known, best);
       showCurves(now);
-      odds.replaceChildren(bars(letters, right, known));
+      const pairs = letters.map((letter, i) => tokens[i] + letter);
+      const told = pairs.map((pair, i) => pairs.indexOf(pair) < i);
+      const picture = bars(letters, right, 0);
+      picture.querySelectorAll("rect").forEach((bar, i) => {
+        if (!told[i]) bar.setAttribute("fill", "none");
+      });
+      odds.replaceChildren(picture);
       oddsTable.fill(
-        ["", "letter", "probability"],
-        letters.map((letter, i) => [i + 1, letter, number(right[i], 3)]),
+        ["", "letter", "seen after the one before", "probability"],
+        letters.map((letter, i) => [i + 1, letter, told[i] ? "yes" : "no", number(right[i], 3)]),
       );
       const found = !Number.isNaN(best.induction);
       heads.forEach((head, i) => showHead(head, maps[i], tokens, found && head === best));
@@ -187,7 +195,7 @@
       h(
         "p",
         { class: "live-hint" },
-        "What the model gave to each letter before it came. Hollow: nothing could tell. Filled: the letters before it have been there already.",
+        "What the model gave to each letter before it came. Filled: it has followed the letter before it already, so it can be foretold. Hollow: it has not.",
       ),
       odds,
       oddsTable.element,

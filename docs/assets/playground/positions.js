@@ -80,6 +80,7 @@
       Object.assign(state, change);
       state.distance = Math.min(state.distance, LENGTHS[state.length]);
       draw();
+      if (!("distance" in change)) tabulate(); // it has all distances
     };
     const charts = ENCODINGS.map((encoding) => chart(encoding, (distance) => set({ distance })));
     const dials = h("div", { class: "live-row" });
@@ -91,9 +92,56 @@
     const heads = { min: 1, max: 8, step: 1, value: state.head };
     const head = slider("ALiBi's head, of 8 ", heads, (value) => set({ head: value }));
     const table = h("tbody");
+    const curves = h("tbody");
+    const fold = h(
+      "details",
+      { ontoggle: tabulate },
+      h("summary", {}, "The curves as a table"),
+      h(
+        "div",
+        // Hundreds of rows: they scroll in a place of their own.
+        {
+          class: "live-grid",
+          style: "max-height: 20rem",
+          tabindex: 0,
+          role: "region",
+          "aria-label": "The curves",
+        },
+        h(
+          "table",
+          { class: "live-table" },
+          h("caption", {}, "At every distance"),
+          h(
+            "thead",
+            {},
+            h(
+              "tr",
+              {},
+              ...["Distance", ...ENCODINGS.map(({ name }) => name)].map((name) =>
+                h("th", { scope: "col" }, name),
+              ),
+            ),
+          ),
+          curves,
+        ),
+      ),
+    );
     let most = 0;
     /** @type {ReturnType<typeof slider> | undefined} */
     let handle;
+
+    /** Every point that is drawn, for as long as somebody looks. */
+    function tabulate() {
+      const rows = Array.from({ length: fold.open ? LENGTHS[state.length] + 1 : 0 }, (_, d) =>
+        h(
+          "tr",
+          {},
+          h("th", { scope: "row" }, `${d}`),
+          ...ENCODINGS.map(({ value, words }) => h("td", {}, words(value(d, state)))),
+        ),
+      );
+      curves.replaceChildren(...rows);
+    }
 
     function draw() {
       const reach = LENGTHS[state.length];
@@ -131,11 +179,12 @@
       h("div", { class: "live-controls" }, distance, length.element),
       h("div", { class: "live-row" }, ...charts.map(({ element }) => element)),
       h("div", { class: "live-grid" }, h("table", { class: "live-table" }, caption, table)),
+      fold,
       h("div", { class: "live-controls" }, base.element, pairs.element, head.element),
       h(
         "p",
         { class: "live-hint" },
-        "RoPE's pairs at this distance: the thin hand is the query's feature, the thick one the key's. Each turns slower than the one before.",
+        "RoPE's pairs at this distance: the thin hand is the query's feature, the thick one the key's, which lies that far back. Each turns slower than the one before.",
       ),
       dials,
     );
@@ -152,6 +201,7 @@
       reset: () => {
         state = start();
         draw();
+        tabulate();
       },
       state: () => state,
     };
@@ -178,14 +228,21 @@
     const picture = svg("svg", { viewBox: "0 0 200 90", width: 200, role: "img" });
     const title = h("p", { class: "live-chart-title" });
     let reach = LENGTHS[0];
+    /** @type {PointerEvent} */
+    let down;
+    // A finger that goes up or down scrolls the page: only a tap or a move aside is meant for us.
     const follow = (/** @type {PointerEvent} */ event) => {
-      if (event.type === "pointermove" && !event.buttons) return;
+      const { type, clientX, clientY } = event;
+      if (type === "pointerdown") down = event;
+      if (type === "pointermove" && !event.buttons) return;
+      const aside = Math.abs(clientX - down.clientX) > Math.abs(clientY - down.clientY);
+      if (event.pointerType === "touch" && type !== "click" && !aside) return;
       const box = picture.getBoundingClientRect();
-      const place = ((event.clientX - box.left) / box.width) * 200;
+      const place = ((clientX - box.left) / box.width) * 200;
       dragged(Math.max(0, Math.min(reach, Math.round(((place - 5) / 190) * reach))));
     };
-    picture.addEventListener("pointerdown", /** @type {EventListener} */ (follow));
-    picture.addEventListener("pointermove", /** @type {EventListener} */ (follow));
+    for (const type of ["pointerdown", "pointermove", "click"])
+      picture.addEventListener(type, /** @type {EventListener} */ (follow));
 
     /**
      * @param {State} state
@@ -226,7 +283,8 @@
   }
 
   /**
-   * How far one pair has turned.
+   * How far one pair has turned: counter-clockwise with every position, so that a key further back
+   * stays behind its query.
    *
    * @param {number} i
    * @param {State} state
@@ -241,7 +299,7 @@
       svg("line", {
         ...line,
         x2: 16 * Math.cos(angle),
-        y2: -16 * Math.sin(angle),
+        y2: 16 * Math.sin(angle), // down is positive here
         "stroke-width": 3,
       }),
     );

@@ -6,6 +6,7 @@
   const { LANGUAGES, NAMES, split, join, tidy } = LiveNumbers;
   const WIDTH = 3;
   const LONGEST = 200;
+  const PIECES = 60;
   // Spelled by num2words, as the training data was: a test compares. The last ones go wrong.
   const EXAMPLES = [
     {
@@ -70,7 +71,7 @@
    */
   function source(vocabulary, { text, from, to }) {
     const pieces = split(tidy(text), from);
-    if (!pieces?.length || pieces.length > 60) return null;
+    if (!pieces?.length || pieces.length > PIECES) return null;
     return [`<2${to}>`, ...pieces, "<eos>"].map((piece) => vocabulary.indexOf(piece));
   }
 
@@ -107,6 +108,14 @@
     const problem = h("p", { class: "live-problem", role: "alert" });
     const result = h("div", { "aria-live": "polite" });
     const picture = h("div");
+    // It stays, and what it holds changes: who has opened it reads on.
+    const weights = h("div", {
+      class: "live-grid",
+      tabindex: 0,
+      role: "region",
+      "aria-label": "Weights",
+    });
+    const fold = h("details", {}, h("summary", {}, "The weights as a table"), weights);
     const text = h("textarea", {
       rows: 2,
       maxlength: LONGEST,
@@ -131,13 +140,15 @@
     let timer;
     let round = 0;
 
+    /** The example that stands in the field; undefined for the reader's own. */
+    const example = () => EXAMPLES.find((each) => each[state.from] === tidy(state.text));
+
     function typed() {
-      examples.set(0);
       set({ text: text.value.slice(0, LONGEST) });
     }
 
     function swapped() {
-      const known = EXAMPLES.find((example) => example[state.from] === tidy(state.text));
+      const known = example();
       if (known) text.value = known[state.to];
       set({ text: text.value, from: state.to, to: state.from });
     }
@@ -154,12 +165,14 @@
       result.setAttribute("aria-busy", "true");
       from.set(LANGUAGES.indexOf(state.from));
       to.set(LANGUAGES.indexOf(state.to));
+      examples.set(EXAMPLES.findIndex((each) => each === example()) + 1);
       layer.set(state.layer);
       head.set(state.head);
       if (document.activeElement !== text) text.value = state.text;
       const ids = source(m.vocabulary, state);
       problem.textContent = ids ? "" : complaint(state);
       text.setAttribute("aria-invalid", String(!ids));
+      fold.hidden = !ids;
       if (!ids) {
         result.replaceChildren();
         picture.replaceChildren();
@@ -225,9 +238,7 @@
         h("p", {}, "The likeliest translations, by beam search with three beams:"),
         h("ol", {}, ...lines),
       );
-      const truth = EXAMPLES.find((example) => example[state.from] === tidy(state.text))?.[
-        state.to
-      ];
+      const truth = example()?.[state.to];
       if (truth && truth !== words(greedy)) {
         const saved =
           truth === words(found[0].ids) ? " Beam search found it." : " So is beam search.";
@@ -244,13 +255,13 @@
       const heads = maps[state.layer];
       const map = state.head ? heads[state.head - 1] : mean(heads);
       const target = found[0].ids.map((id) => m.vocabulary[id]);
-      picture.replaceChildren(
-        ...alignment(
-          ids.map((id) => m.vocabulary[id]),
-          target,
-          map,
-        ),
+      const [threads, table] = alignment(
+        ids.map((id) => m.vocabulary[id]),
+        target,
+        map,
       );
+      picture.replaceChildren(threads);
+      weights.replaceChildren(table);
     }
 
     text.value = state.text;
@@ -265,6 +276,7 @@
       result,
       h("div", { class: "live-controls" }, layer.element, head.element),
       picture,
+      fold,
       card(),
     );
     return {
@@ -279,7 +291,6 @@
       body,
       reset: () => {
         state = start();
-        examples.set(0);
         text.value = state.text;
         problem.textContent = "";
         soon();
@@ -291,6 +302,8 @@
   /** @param {State} state */
   function complaint({ text, from }) {
     if (!tidy(text)) return "Type a number in words.";
+    const long = split(tidy(text), from)?.length;
+    if (long) return `Too long for a number in words: ${long} pieces. The model takes ${PIECES}.`;
     const others = LANGUAGES.filter((language) => split(tidy(text), language));
     const hint = others.length
       ? ` It looks ${NAMES[others[0]]}.`
@@ -374,13 +387,7 @@
       h("thead", {}, head),
       h("tbody", {}, ...lines),
     );
-    const fold = h(
-      "details",
-      {},
-      h("summary", {}, "The weights as a table"),
-      h("div", { class: "live-grid", tabindex: 0, role: "region", "aria-label": "Weights" }, table),
-    );
-    return [picture, fold];
+    return [picture, table];
   }
 
   function card() {
