@@ -1,4 +1,7 @@
-"""Interleaved rounds in one process: each round times every candidate once, in a random order."""
+"""Interleaved rounds in one process: each round times every candidate once, in a random order.
+
+On a machine with a CUDA device the models stand there, and a round waits for it to finish.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +12,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+import torch
+
+DEVICE = torch.device("cuda" if torch.cuda.is_available() else "cpu")
 # Set by `python -m benchmarks --quick`: two rounds, to see that everything runs.
 quick = False
 LEAST = 9
@@ -58,6 +64,8 @@ def seconds(
             started = time.perf_counter()
             for _ in range(inner):
                 candidates[name]()
+            if DEVICE.type == "cuda":
+                torch.cuda.synchronize()
             if number:
                 found[name].append(time.perf_counter() - started)
     return found

@@ -20,7 +20,7 @@ from attention_guide.models import generate, left_pad
 from attention_guide.models.decoding import NextLogits
 from benchmarks._gpts import hugging_face
 from benchmarks._results import write
-from benchmarks._rounds import ratio, seconds
+from benchmarks._rounds import DEVICE, ratio, seconds
 
 SIZES = (50_257, 768, 12, 12, 1024)
 LENGTHS = ((32, 48), (512, 32))
@@ -44,13 +44,13 @@ class Compiled:
 def models() -> tuple[nn.Module, nn.Module]:
     """Hugging Face's GPT-2 and ours with its weights."""
     torch.manual_seed(0)
-    theirs = hugging_face(*SIZES).eval()
+    theirs = hugging_face(*SIZES).to(DEVICE).eval()
     # A wider spread than the 0.02 of initialisation: logits far enough apart to compare tokens.
     with torch.no_grad():
         for parameter in theirs.parameters():
             parameter.mul_(2.0)
     config = theirs.config.to_dict()
-    return theirs, from_hugging_face(config, theirs.state_dict()).eval()
+    return theirs, from_hugging_face(config, theirs.state_dict()).to(DEVICE).eval()
 
 
 def theirs_writes(model: Any, prompt: Tensor, new: int, mask: Tensor) -> Callable[[], Tensor]:
@@ -93,7 +93,7 @@ def main() -> None:
     rows = []
     report = fast_matmul()
     for length, new in LENGTHS:
-        prompt = torch.randint(SIZES[0], (1, length))
+        prompt = torch.randint(SIZES[0], (1, length), device=DEVICE)
         ways: dict[str, Callable[[], Tensor]] = {
             "fp32": lambda p=prompt, n=new: generate(our, p, n),
             "bf16": lambda p=prompt, n=new: generate(half, p, n),
@@ -104,11 +104,12 @@ def main() -> None:
         rows += compare("decoding", f"{length} + {new} tokens", ways, reference)
     lengths = range(17, 33)
     prompt, padding = left_pad([torch.randint(SIZES[0], (n,)).tolist() for n in lengths])
+    prompt, padding = prompt.to(DEVICE), padding.to(DEVICE)
     ways = {"batch 16, padded": lambda: generate(our, prompt, 24, padding=padding)}
     reference = theirs_writes(theirs, prompt, 24, padding.long())
     rows += compare("decoding", "17–32 + 24 tokens", ways, reference)
     fast_matmul_off()
-    write("decoding", rows, "transformers", fast_matmul=report.reason)
+    write("decoding", rows, "transformers", device=DEVICE.type, fast_matmul=report.reason)
 
 
 if __name__ == "__main__":

@@ -1,7 +1,8 @@
 """A GPT's training step (forward, loss, backward, AdamW) against three peers of the same shape.
 
 First all at equal settings; then ours alone with what the chip gains by (fast float32 products,
-bfloat16, bfloat16 compiled), over the plain GPT in float32.
+bfloat16, bfloat16 compiled), over the plain GPT in float32. On a CUDA device also the share of its
+peak that a step of GPT-2's size reaches; the peak is what one large product reaches.
 """
 
 from __future__ import annotations
@@ -17,13 +18,15 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from attention_guide.cpu import fast_matmul, fast_matmul_off
-from benchmarks._gpts import candidates
+from attention_guide.models import forward_flops
+from benchmarks._gpts import candidates, ours
 from benchmarks._results import write
-from benchmarks._rounds import ratio, seconds
+from benchmarks._rounds import DEVICE, middle, ratio, seconds
 
 VOCAB, WIDTH, HEADS, DEPTH, LENGTH, BATCH = 256, 192, 6, 6, 256, 16
 SETTING = f"L{DEPTH} d{WIDTH} T{LENGTH} B{BATCH}"
 ROUNDS, BUDGET = 21, 100.0
+LARGE = (50_304, 768, 12, 12, 1024)  # GPT-2, its vocabulary rounded up
 BARS = {"fast fp32": 0.70, "bf16": 0.48, "bf16 compiled": 0.42}
 
 
@@ -35,7 +38,7 @@ def step(
 
     def run() -> None:
         optimizer.zero_grad(set_to_none=True)
-        with torch.autocast("cpu", torch.bfloat16) if bf16 else nullcontext():
+        with torch.autocast(DEVICE.type, torch.bfloat16) if bf16 else nullcontext():
             logits = call(ids[:, :-1])
             loss = F.cross_entropy(logits.float().flatten(0, 1), ids[:, 1:].flatten())
         loss.backward()
@@ -56,18 +59,32 @@ def with_fast(run: Callable[[], None], precision: str) -> Callable[[], None]:
     return switched
 
 
+def share_of_peak() -> dict[str, Any]:
+    """FLOPs a second of a bfloat16 step at GPT-2's size, over those of one large product."""
+    model = ours(*LARGE).to(DEVICE)
+    ids = torch.randint(LARGE[0], (BATCH, LARGE[-1] + 1), device=DEVICE)
+    a = torch.randn(8192, 8192, device=DEVICE, dtype=torch.bfloat16)
+    runs = {"step": step(model, torch.compile(model), ids, bf16=True), "product": lambda: a @ a}
+    times = seconds(runs, ROUNDS, 5, budget=BUDGET)
+    flops = 3 * forward_flops(model, BATCH, LARGE[-1]) / (2 * 8192**3)
+    pairs = zip(times["step"], times["product"], strict=True)
+    shares = [flops * product / whole for whole, product in pairs]
+    setting = f"L{LARGE[3]} d{LARGE[1]} T{LARGE[4]} B{BATCH}"
+    return middle(shares).row("GPT training step, share of the peak", setting, "share", None)
+
+
 def main() -> None:
     """A row for equal settings, then one for each of ours that the chip gains by."""
     report = fast_matmul()
     precision = torch.backends.mkldnn.matmul.fp32_precision
     fast_matmul_off()
     torch.manual_seed(0)
-    ids = torch.randint(VOCAB, (BATCH, LENGTH + 1))
+    ids = torch.randint(VOCAB, (BATCH, LENGTH + 1), device=DEVICE)
     models = candidates(VOCAB, WIDTH, HEADS, DEPTH, LENGTH)
-    runs = {name: step(model, call, ids) for name, (model, call) in models.items()}
+    runs = {name: step(model.to(DEVICE), call, ids) for name, (model, call) in models.items()}
     more = dict[str, Callable[[], None]]()
     model, call = models["ours"]
-    if report.on:
+    if report.on and DEVICE.type == "cpu":
         more["fast fp32"] = with_fast(step(model, call, ids), precision)
     more["bf16"] = step(model, call, ids, bf16=True)
     if shutil.which("g++"):
@@ -87,10 +104,14 @@ def main() -> None:
         )
         for name in more
     ]
+    if DEVICE.type == "cuda":
+        rows.append(share_of_peak())
     for row in rows:
-        print(f"{row['what']:36} {row['value']} [{row['low']}, {row['high']}] of {row['against']}")
+        against = row.get("against", "")
+        print(f"{row['what']:36} {row['value']} [{row['low']}, {row['high']}] {against}")
     print(milliseconds)
-    write("gpt_step", rows, "transformers", "x-transformers", fast_matmul=report.reason)
+    libraries = "transformers", "x-transformers"
+    write("gpt_step", rows, *libraries, device=DEVICE.type, fast_matmul=report.reason)
 
 
 if __name__ == "__main__":
