@@ -1,6 +1,7 @@
 """What every explanation checks before it starts, and how it asks the score."""
 
 from collections.abc import Callable, Iterable
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -12,13 +13,27 @@ Score = Callable[[Tensor], Tensor]
 
 
 def tokens(name: str, x: object) -> Tensor:
-    """Demand `(B, T, ...)` without an empty axis."""
+    """Demand embeddings or ids `(B, T, ...)` without an empty axis."""
     x = _checks.tensor(name, x)
     if x.ndim < 2 or 0 in x.shape:
         raise ValueError(f"{name}: expected (B, T, ...), no axis 0; got {_checks.shape(x)}")
-    if x.is_floating_point() and not bool(torch.isfinite(x).all()):
+    if x.is_floating_point():
+        return finite(name, _checks.floating(name, x))
+    return _checks.integral(name, x)
+
+
+def finite(name: str, x: Tensor) -> Tensor:
+    """Demand neither NaN nor infinity."""
+    if not bool(torch.isfinite(x).all()):
         raise ValueError(f"{name}: expected finite numbers; got NaN or infinity among them")
     return x
+
+
+def listed(name: str, x: object, what: str) -> list[Any]:
+    """Demand several of what `what` words; each is yet to be checked."""
+    if not isinstance(x, Iterable):
+        raise TypeError(f"{name}: expected a sequence of {what}; got {type(x).__name__}")
+    return list(x)
 
 
 def embeddings(name: str, x: object) -> Tensor:
@@ -33,26 +48,34 @@ def baseline_for(x: Tensor, baseline: Tensor | float | None) -> Tensor:
             raise ValueError("baseline: x holds ids; say which id stands for an absent token")
         return torch.zeros_like(x)
     if not isinstance(baseline, Tensor):
-        return torch.full_like(x, baseline)
+        return torch.full_like(x, _fill(x.dtype, baseline))
     _checks.like("baseline", baseline, "x", x)
     _checks.broadcastable("baseline", baseline, x.shape, "B T ...")
-    if baseline.is_floating_point() and not bool(torch.isfinite(baseline).all()):
-        raise ValueError("baseline: expected finite numbers; got NaN or infinity among them")
-    return baseline.expand_as(x)
+    return finite("baseline", baseline).expand_as(x)
+
+
+def _fill(dtype: torch.dtype, baseline: object) -> float:
+    """Demand a number that `dtype` can hold; an id is an int."""
+    if not dtype.is_floating_point:
+        value: float = _checks.integer("baseline", baseline)
+        limits: torch.finfo | torch.iinfo = torch.iinfo(dtype)
+    else:
+        value, limits = _checks.number("baseline", baseline), torch.finfo(dtype)
+    if not limits.min <= value <= limits.max:
+        raise ValueError(f"baseline: expected a number that {dtype} of x can hold; got {baseline}")
+    return value
 
 
 def ask(score: Score, x: Tensor) -> Tensor:
     """The score of each row of `x`, checked."""
-    result = score(x)
-    if not isinstance(result, Tensor):
-        raise TypeError(f"score: expected to return a tensor (B,); got {type(result).__name__}")
+    _checks.functions(score=score)
+    result = _checks.floating("score(x)", score(x))
     if tuple(result.shape) != (x.shape[0],):
         raise ValueError(
-            f"score: expected to return (B,) = ({x.shape[0]},); got {_checks.shape(result)}"
+            f"score(x): expected (B,) = ({x.shape[0]},), one number a row; "
+            f"got {_checks.shape(result)}"
         )
-    if not bool(torch.isfinite(result).all()):
-        raise ValueError("score: expected finite numbers; it returned NaN or infinity")
-    return result
+    return finite("score(x)", result)
 
 
 def ask_without_graph(score: Score, x: Tensor, batch: int | None) -> Tensor:
@@ -64,10 +87,23 @@ def ask_without_graph(score: Score, x: Tensor, batch: int | None) -> Tensor:
         return torch.cat([ask(score, rows) for rows in torch.split(x, batch)])
 
 
-def keep_only(item: Tensor, baseline: Tensor, kept: Tensor) -> Tensor:
-    """Copies of one `(T, ...)` item, `(N, T, ...)`, with the baseline where `kept` is False."""
+def ask_keeping(score: Score, item: Tensor, baseline: Tensor, kept: Tensor, batch: int) -> Tensor:
+    """The scores `(N,)` of one `(T, ...)` item with the baseline where `kept` `(N, T)` is False.
+
+    Its copies are made as they are asked, so that no more than `batch` lie in memory.
+    """
+    _checks.integer("batch", batch, least=1)
     mask = kept.reshape(*kept.shape, *(1,) * (item.ndim - 1))
-    return torch.where(mask, item, baseline)
+    with torch.no_grad():
+        parts = [ask(score, torch.where(rows, item, baseline)) for rows in torch.split(mask, batch)]
+    return torch.cat(parts)
+
+
+def importances(importance: object) -> Tensor:
+    """Demand finite `(B, T)` numbers."""
+    values = _checks.tensor("importance", importance)
+    _checks.rank("importance", values, "B T")
+    return finite("importance", values)
 
 
 def importance_like(x: Tensor, importance: object) -> Tensor:
@@ -78,14 +114,12 @@ def importance_like(x: Tensor, importance: object) -> Tensor:
             f"importance: expected (B, T) = {tuple(x.shape[:2])}, as in x; "
             f"got {_checks.shape(values)}"
         )
-    if not bool(torch.isfinite(values).all()):
-        raise ValueError("importance: expected finite numbers; got NaN or infinity among them")
-    return values.detach().to(x.device)
+    return importances(values).detach().to(x.device)
 
 
 def layer_maps(layers: Iterable[Tensor]) -> list[Tensor]:
-    """Demand one or more finite self-attention maps `(B, H, T, T)` of one B and T."""
-    maps = [] if isinstance(layers, Tensor) else list(layers)
+    """Demand one or more finite self-attention maps `(B, H, T, T)` of one B, T and dtype."""
+    maps = [] if isinstance(layers, Tensor) else listed("layers", layers, "maps (B, H, T, T)")
     if not maps:
         raise ValueError("layers: expected a sequence of one or more maps (B, H, T, T); got none")
     for place, weights in enumerate(maps):
@@ -100,6 +134,7 @@ def layer_maps(layers: Iterable[Tensor]) -> list[Tensor]:
                 f"{name}: expected B and T of layers[0], {_checks.shape(maps[0])}; "
                 f"got {_checks.shape(weights)}"
             )
+        _checks.like(name, weights, "layers[0]", maps[0])
         if not bool(torch.isfinite(weights).all()) or bool((weights < 0).any()):
             raise ValueError(f"{name}: expected weights of 0 or more; got negative ones or NaN")
     return maps

@@ -8,10 +8,9 @@ from torch import Tensor
 
 from attention_guide.explain._inputs import (
     Score,
-    ask_without_graph,
+    ask_keeping,
     baseline_for,
     importance_like,
-    keep_only,
     tokens,
 )
 
@@ -134,8 +133,7 @@ def _curve(
     chosen = rank[:, None, :] < torch.arange(size + 1, device=x.device)[:, None]
     kept = ~chosen if delete else chosen
     rows = [
-        ask_without_graph(score, keep_only(x[item], absent[item], kept[item]), batch)
-        for item in range(x.shape[0])
+        ask_keeping(score, x[item], absent[item], kept[item], batch) for item in range(x.shape[0])
     ]
     result = torch.stack(rows)
     return Curve(torch.linspace(0, 1, size + 1, dtype=result.dtype, device=x.device), result)

@@ -9,10 +9,12 @@ from torch import Tensor
 
 from attention_guide.explain._inputs import (
     Score,
+    ask_keeping,
     ask_without_graph,
     baseline_for,
     importance_like,
-    keep_only,
+    importances,
+    listed,
     tokens,
 )
 from attention_guide.functional import _checks
@@ -50,7 +52,7 @@ def comprehensiveness(
         `(B, N)`, one number a fraction.
 
     Raises:
-        TypeError: A dtype is wrong.
+        TypeError: A dtype is wrong, or `fractions` aren't numbers.
         ValueError: A shape doesn't fit, a fraction isn't in 0 to 1, or a number isn't finite.
 
     Cost:
@@ -123,17 +125,19 @@ def most_important(importance: Float[Tensor, "B T"], fractions: Sequence[float])
         Bool, `(B, N, T)`.
 
     Raises:
-        ValueError: No fractions, or one outside 0 to 1.
+        TypeError: `importance` isn't a tensor, or `fractions` aren't numbers.
+        ValueError: `importance` isn't `(B, T)` or not finite, no fractions, or one outside 0 to 1.
 
     Examples:
         >>> most_important(torch.tensor([[0.1, 0.7, 0.2, 0.7]]), [0.25, 0.5]).int()
         tensor([[[0, 1, 0, 0],
                  [0, 1, 0, 1]]], dtype=torch.int32)
     """
-    if len(fractions) == 0:
+    size = importances(importance).shape[1]
+    wanted = listed("fractions", fractions, "numbers from 0 to 1")
+    if not wanted:
         raise ValueError("fractions: expected at least one; got none")
-    shares = [_checks.number("fractions", f, least=0, most=1) for f in fractions]
-    size = importance.shape[1]
+    shares = [_checks.number("fractions", f, least=0, most=1) for f in wanted]
     # A share such as 0.3 · 10 comes out a little above 3 and must not become 4 tokens.
     counts = torch.tensor(
         [math.ceil(round(share * size, 9)) for share in shares], device=importance.device
@@ -149,7 +153,6 @@ def _lost(
     absent = baseline_for(x, baseline)
     whole = ask_without_graph(score, x, batch)
     parts = [
-        ask_without_graph(score, keep_only(x[item], absent[item], kept[item]), batch)
-        for item in range(x.shape[0])
+        ask_keeping(score, x[item], absent[item], kept[item], batch) for item in range(x.shape[0])
     ]
     return whole[:, None] - torch.stack(parts)

@@ -7,12 +7,11 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from attention_guide.explain._inputs import listed
 from attention_guide.explain.rollout import mixing
+from attention_guide.functional import _checks
 
 __all__ = ["attention_flow", "max_flow"]
-
-# Room below this is rounding of float64, not a pipe.
-TINY = 1e-12
 
 
 def attention_flow(
@@ -37,7 +36,7 @@ def attention_flow(
         `(B, N, T)`, float64, on the CPU.
 
     Raises:
-        TypeError: A map isn't floating point.
+        TypeError: As `rollout`, or `queries` that aren't ints.
         ValueError: As `rollout`, or a query that isn't there.
 
     Cost:
@@ -57,8 +56,8 @@ def attention_flow(
     """
     mixed = [layer.detach().cpu().double() for layer in mixing(layers, residual=residual)]
     size = mixed[0].shape[-1]
-    wanted = list(range(size)) if queries is None else list(queries)
-    if not wanted or not all(0 <= query < size for query in wanted):
+    wanted = listed("queries", range(size) if queries is None else queries, "ints")
+    if not wanted or not all(_checks.integer("queries", query) in range(size) for query in wanted):
         raise ValueError(f"queries: expected some of 0 to {size - 1}; got {wanted}")
     # Down from the last layer: the source is an output token, the drain an input token.
     down = torch.stack(mixed[::-1], dim=1)
@@ -68,7 +67,7 @@ def attention_flow(
         for depth, layer in enumerate(item):
             for above, row in enumerate(layer):
                 for below, width in enumerate(row):
-                    if width > TINY:
+                    if width > 0:
                         start = size * depth
                         network.join(start + above, start + size + below, width)
         drain = size * len(item)
@@ -147,7 +146,7 @@ class _Network:
         while waiting and depth[drain] < 0:
             node = waiting.popleft()
             for pipe in self.leaving[node]:
-                if room[pipe] > TINY and depth[self.end[pipe]] < 0:
+                if room[pipe] > 0 and depth[self.end[pipe]] < 0:
                     depth[self.end[pipe]] = depth[node] + 1
                     waiting.append(self.end[pipe])
         return depth
@@ -166,12 +165,13 @@ class _Network:
                 tried[node] += 1
                 continue
             pipe = self.leaving[node][tried[node]]
-            if room[pipe] > TINY and depth[self.end[pipe]] == depth[node] + 1:
+            if room[pipe] > 0 and depth[self.end[pipe]] == depth[node] + 1:
                 path.append(pipe)
                 node = self.end[pipe]
             else:
                 tried[node] += 1
         pushed = min(room[pipe] for pipe in path)
+        # The narrowest is full to the last bit, x - x = 0: rounding can't make this run on forever.
         for pipe in path:
             room[pipe] -= pushed
             room[pipe ^ 1] += pushed

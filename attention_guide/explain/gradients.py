@@ -7,7 +7,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from attention_guide.functional import _checks
-from attention_guide.record import AttentionRecorder, Match
+from attention_guide.record import AttentionRecorder, Match, _join
 
 __all__ = ["attention_gradients", "gradient_times_attention"]
 
@@ -81,7 +81,8 @@ def attention_gradients(
         run is left out; one that the score doesn't depend on has gradients 0.
 
     Raises:
-        ValueError: Nothing matches, or the score isn't `(B,)`.
+        TypeError: `run` isn't a function, or the score isn't a floating-point tensor.
+        ValueError: Nothing matches, no layer ran, or the score isn't `(B,)`.
         RuntimeError: The score has no graph: the weights need parameters or inputs that require
             gradients, outside `torch.no_grad()`.
 
@@ -94,18 +95,24 @@ def attention_gradients(
         >>> {name: gradient_times_attention(*pair).shape for name, pair in found.items()}
         {'decoder.blocks.0.cross_attention': torch.Size([1, 2, 4])}
     """
+    _checks.functions(run=run)
     with AttentionRecorder(model, match, gradients=True) as maps:
-        score = run()
+        score = _checks.floating("run()", run())
     if score.ndim != 1:
-        raise ValueError(f"run: expected to return scores (B,); got {_checks.shape(score)}")
-    weights = dict(maps.items())
-    if not score.requires_grad or not all(w.requires_grad for w in weights.values()):
+        raise ValueError(f"run(): expected scores (B,); got {_checks.shape(score)}")
+    # A recurrent decoder's map has a step for each row. The score depends on the steps: the map
+    # that joins them was made after it.
+    steps = {name: maps._sink(name).passes[-1] for name in maps}
+    weights = [step.weights for layer in steps.values() for step in layer]
+    if not weights:
+        raise ValueError(f"run: expected to run a layer of {', '.join(maps.names)}; none ran")
+    if not score.requires_grad or not all(w.requires_grad for w in weights):
         raise RuntimeError(
             "run: the score has no graph; let parameters or inputs require gradients, "
             "outside torch.no_grad()"
         )
-    gradients = torch.autograd.grad(score.sum(), list(weights.values()), allow_unused=True)
+    slopes = iter(torch.autograd.grad(score.sum(), weights, materialize_grads=True))
     return {
-        name: (w.detach(), torch.zeros_like(w) if gradient is None else gradient)
-        for (name, w), gradient in zip(weights.items(), gradients, strict=True)
+        name: (maps[name].detach(), _join([s._replace(weights=next(slopes)) for s in layer]))
+        for name, layer in steps.items()
     }

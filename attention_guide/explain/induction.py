@@ -17,7 +17,9 @@ def induction_score(
     An induction head at token A looks for an earlier A and attends to the token after it, which
     another head then copies. The score is the share of its attention that goes there, averaged
     over all tokens that have occurred before: 1 for a perfect head. A head that spreads evenly
-    isn't at 0 but at the share of such places, about 2/T on a text repeated once.
+    isn't at 0 but at the share of such places. In a text of T tokens that repeats once there is one
+    for each query: 1/T, or under a causal mask, where query t spreads over t + 1 keys, the mean of
+    1/(t + 1) over the second half, about 2 ln 2 / T = 1.39/T.
 
     Args:
         weights: Attention weights of one layer, `(B, H, T, T)`.
@@ -88,7 +90,7 @@ def repeated_ids(
         `(B, T)` with B = `batch` and T = `period · repeats`.
 
     Raises:
-        TypeError: A count that isn't an int.
+        TypeError: A count that isn't an int, or a `generator` that isn't a generator.
         ValueError: A count below what it must be, or a period longer than there are ids.
 
     Examples:
@@ -105,6 +107,7 @@ def repeated_ids(
             f"period: expected at most vocab_size - first_id = {vocab_size - first_id}; "
             f"got {period}"
         )
+    _checks.maybe_generator(generator, "torch.randperm", torch.empty(0))
     rows = [
         torch.randperm(vocab_size - first_id, generator=generator)[:period] for _ in range(batch)
     ]

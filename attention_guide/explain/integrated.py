@@ -40,7 +40,7 @@ def integrated_gradients(
         Attributions in the shape of `x`.
 
     Raises:
-        TypeError: `x` isn't floating point.
+        TypeError: `x` or the score isn't floating point, or the baseline has another dtype.
         ValueError: A shape, a baseline or a count that doesn't fit, or a score that isn't finite.
         RuntimeError: The score has no gradient with respect to `x`.
 
@@ -61,18 +61,9 @@ def integrated_gradients(
     start = baseline_for(x, baseline)
     _checks.integer("steps", steps, least=1)
     _checks.integer("batch", batch, least=1)
-    places, shares = _points(rule, steps)
-    total = torch.zeros_like(x)
-    # As many points at once as the batch has room for; at least one, whatever B.
-    at_once = max(1, batch // x.shape[0])
-    for alphas, widths in zip(
-        torch.split(places, at_once), torch.split(shares, at_once), strict=True
-    ):
-        alpha = alphas.to(x).reshape(-1, *(1,) * x.ndim)
-        way = (start + alpha * (x - start)).flatten(0, 1).requires_grad_()
-        slope = _gradient(score, way).view(len(alphas), *x.shape)
-        total += (widths.to(x).reshape(alpha.shape) * slope).sum(0)
-    return (x - start) * total
+    points = _points(rule, steps)
+    parts = zip(torch.split(x, batch), torch.split(start, batch), strict=True)
+    return torch.cat([_integral(score, end, begin, points, batch) for end, begin in parts])
 
 
 def completeness_gap(
@@ -93,6 +84,8 @@ def completeness_gap(
         `(B,)`.
 
     Raises:
+        TypeError: `attribution`, `x` or the score isn't floating point, or the baseline has another
+            dtype than `x`.
         ValueError: `attribution` isn't `(B, T, ...)`, or the score isn't finite.
 
     Source:
@@ -104,6 +97,7 @@ def completeness_gap(
         tensor([-1.5000])
     """
     x = embeddings("x", x)
+    _checks.floating("attribution", attribution)
     if attribution.shape[:2] != x.shape[:2]:
         raise ValueError(
             f"attribution: expected (B, T, ...) with (B, T) = {tuple(x.shape[:2])}; "
@@ -112,6 +106,20 @@ def completeness_gap(
     ends = torch.cat([x, baseline_for(x, baseline)])
     at_x, at_baseline = ask_without_graph(score, ends, None).chunk(2)
     return attribution.flatten(1).sum(1) - (at_x - at_baseline)
+
+
+def _integral(
+    score: Score, x: Tensor, start: Tensor, points: tuple[Tensor, Tensor], batch: int
+) -> Tensor:
+    """The attributions of at most `batch` items, as many points at once as there is room for."""
+    total = torch.zeros_like(x)
+    at_once = batch // x.shape[0]
+    for alphas, widths in zip(*(torch.split(p, at_once) for p in points), strict=True):
+        alpha = alphas.to(x).reshape(-1, *(1,) * x.ndim)
+        way = (start + alpha * (x - start)).flatten(0, 1).requires_grad_()
+        slope = _gradient(score, way).view(len(alphas), *x.shape)
+        total += (widths.to(x).reshape(alpha.shape) * slope).sum(0)
+    return (x - start) * total
 
 
 def _gradient(score: Score, x: Tensor) -> Tensor:

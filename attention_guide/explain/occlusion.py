@@ -8,9 +8,9 @@ from torch import Tensor
 
 from attention_guide.explain._inputs import (
     Score,
+    ask_keeping,
     ask_without_graph,
     baseline_for,
-    keep_only,
     tokens,
 )
 from attention_guide.functional import _checks
@@ -44,7 +44,7 @@ def occlusion(
         `(B, T)`. Above 0: the score falls without the token.
 
     Raises:
-        TypeError: The baseline has another dtype than `x`.
+        TypeError: The baseline has another dtype than `x`, or the score isn't floating point.
         ValueError: A shape or a count that doesn't fit, or a score that isn't finite.
 
     Cost:
@@ -73,7 +73,7 @@ def occlusion(
     covered = (place >= start[:, None]) & (place < start[:, None] + window)
     whole = ask_without_graph(score, x, batch)
     lost = [
-        whole[item] - ask_without_graph(score, keep_only(x[item], cover[item], ~covered), batch)
+        whole[item] - ask_keeping(score, x[item], cover[item], ~covered, batch)
         for item in range(x.shape[0])
     ]
     windows = covered.to(whole)

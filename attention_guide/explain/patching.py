@@ -33,7 +33,7 @@ def patching_by_position(
         `(N, T)`, rows in the order of `modules`.
 
     Raises:
-        TypeError: A module's output isn't a floating-point tensor.
+        TypeError: A module's output or the score isn't a floating-point tensor.
         ValueError: Shapes that differ, a module that runs not exactly once, an output that isn't
             `(B, T, D)`, or clean and corrupted scores that are equal.
 
@@ -171,7 +171,10 @@ def patched(
         where: Bool, broadcastable to `(B, T, D)`; `None` for everywhere.
 
     Raises:
-        ValueError: In the block: the module's output has another shape than `value`.
+        TypeError: `value` isn't floating point, or `where` isn't bool. In the block: the module's
+            output has another dtype than `value`.
+        ValueError: In the block: the module's output has another shape than `value`, or `where`
+            doesn't broadcast to it.
 
     Examples:
         >>> layer = nn.Linear(2, 2)
@@ -238,13 +241,23 @@ def _watched(
 def _replaced(
     module: nn.Module, value: Tensor, where: Tensor | None, *, inputs: bool
 ) -> Iterator[None]:
-    def merge(own: Tensor) -> Tensor:
+    _checks.floating("value", value)
+    if where is not None and _checks.tensor("where", where).dtype != torch.bool:
+        raise TypeError(f"where: expected torch.bool (True = patched); got {where.dtype}")
+
+    def merge(own: object) -> Tensor:
+        own = _checks.tensor("module's output", own)
         if own.shape != value.shape:
             raise ValueError(
                 f"value: expected what the module computes, {_checks.shape(own)}; "
                 f"got {_checks.shape(value)}"
             )
-        return value if where is None else torch.where(where, value, own)
+        _checks.like("value", value, "what the module computes", own)
+        if where is None:
+            return value
+        _checks.broadcastable("where", where, own.shape, "B T D")
+        _checks.same_device("where", where, "value", value)
+        return torch.where(where, value, own)
 
     if inputs:
         handle = module.register_forward_pre_hook(lambda _, given: (merge(given[0]), *given[1:]))

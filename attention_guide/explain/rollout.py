@@ -27,10 +27,11 @@ def rollout(
         residual: The share $r$ of the residual connection.
 
     Returns:
-        `(B, T, T)`: how much of input token s is in output token t. Rows sum to 1.
+        `(B, T, T)`: how much of input token s is in output token t. Rows sum to 1. In the maps'
+        dtype, float32 at least: in bfloat16 the rows would drift from 1.
 
     Raises:
-        TypeError: A map isn't floating point.
+        TypeError: A map isn't floating point, or has another dtype than the first.
         ValueError: No map, one that isn't `(B, H, T, T)`, or `residual` outside 0 to 1.
 
     Cost:
@@ -66,10 +67,10 @@ def mixing(
         residual: The share $r$ of the residual connection.
 
     Returns:
-        One `(B, T, T)` a layer.
+        One `(B, T, T)` a layer, in the maps' dtype, float32 at least.
 
     Raises:
-        TypeError: A map isn't floating point.
+        TypeError: A map isn't floating point, or has another dtype than the first.
         ValueError: No map, one that isn't `(B, H, T, T)`, a row of zeros with `residual` 0, or
             `residual` outside 0 to 1.
 
@@ -80,10 +81,11 @@ def mixing(
     """
     share = _checks.number("residual", residual, least=0, most=1)
     maps = layer_maps(layers)
-    own = torch.eye(maps[0].shape[-1], dtype=maps[0].dtype, device=maps[0].device)
+    dtype = torch.promote_types(maps[0].dtype, torch.float32)
+    own = torch.eye(maps[0].shape[-1], dtype=dtype, device=maps[0].device)
     mixed = []
     for weights in maps:
-        layer = (1 - share) * weights.mean(1) + share * own
+        layer = (1 - share) * weights.mean(1, dtype=dtype) + share * own
         total = layer.sum(-1, keepdim=True)
         if bool((total == 0).any()):
             raise ValueError("layers: a query attends nowhere and residual is 0: nothing flows")

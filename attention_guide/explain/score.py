@@ -42,7 +42,10 @@ def at_embedding(
         The score, for any number of rows, and the embeddings of `ids`, `(1, T, D)`.
 
     Raises:
-        ValueError: `ids` isn't `(1, T)`, or `embedding` runs more often than once, or never.
+        TypeError: `ids` aren't integers, `run` isn't a function, or `embedding` isn't a module that
+            returns a floating-point tensor. In the score: `x` has another dtype than that.
+        ValueError: `ids` isn't `(1, T)`, or `embedding` runs more often than once, or never, or
+            returns no `(1, T, D)`. In the score: `x` isn't `(B, T, D)` with that T and D.
 
     Examples:
         >>> from attention_guide.models import Transformer, TransformerConfig
@@ -54,6 +57,8 @@ def at_embedding(
         >>> x.shape, score(x.expand(3, -1, -1)).shape
         (torch.Size([1, 4, 16]), torch.Size([3]))
     """
+    _checks.instance("embedding", embedding, nn.Module)
+    _checks.functions(run=run)
     _checks.integral("ids", ids)
     if ids.ndim != 2 or ids.shape[0] != 1 or ids.shape[1] == 0:
         raise ValueError(f"ids: expected (1, T) with T at least 1; got {_checks.shape(ids)}")
@@ -66,14 +71,22 @@ def at_embedding(
         _hooked(embedding, note, run, ids)
     if len(seen) != 1:
         raise ValueError(f"embedding: expected to run once in a call of run; it ran {len(seen)}x")
+    own = _checks.floating("embedding(ids)", seen[0]).detach().clone()
+    _checks.rank("embedding(ids)", own, "B T D")
+    _checks.axis("embedding(ids)", own, 0, 1, "B T D", "as in ids")
 
     def score(x: Tensor) -> Tensor:
+        _checks.rank("x", _checks.floating("x", x), "B T D")
+        for axis in (1, 2):
+            _checks.axis("x", x, axis, own.shape[axis], "B T D", "as in embedding(ids)")
+        _checks.like("x", x, "embedding(ids)", own)
+
         def substitute(_module: nn.Module, _inputs: object, _output: Tensor) -> Tensor:
             return x
 
         return _hooked(embedding, substitute, run, ids.expand(x.shape[0], -1))
 
-    return score, seen[0].detach().clone()
+    return score, own
 
 
 def _hooked(

@@ -9,9 +9,9 @@ from torch import Tensor
 
 from attention_guide.explain._inputs import (
     Score,
+    ask_keeping,
     ask_without_graph,
     baseline_for,
-    keep_only,
     tokens,
 )
 from attention_guide.functional import _checks
@@ -53,7 +53,7 @@ def shapley_values(
         `(B, T)`; a row sums to `score(x) - score(baseline)` (efficiency).
 
     Raises:
-        TypeError: The baseline has another dtype than `x`.
+        TypeError: The baseline has another dtype than `x`, or the score isn't floating point.
         ValueError: A shape that doesn't fit, T above 16, or a score that isn't finite.
 
     Cost:
@@ -77,7 +77,7 @@ def shapley_values(
     present = (code[:, None] >> torch.arange(size, device=x.device)) & 1
     rows = []
     for item, nothing in zip(x, absent, strict=True):
-        value = ask_without_graph(score, keep_only(item, nothing, present.bool()), batch)
+        value = ask_keeping(score, item, nothing, present.bool(), batch)
         rows.append(torch.stack([_expected_gain(value, present, code, t) for t in range(size)]))
     return torch.stack(rows)
 
@@ -108,7 +108,8 @@ def shapley_sampling(
         The estimate with its standard error, which halves with four times the samples.
 
     Raises:
-        TypeError: The baseline has another dtype than `x`.
+        TypeError: The baseline has another dtype than `x`, the score isn't floating point, or
+            `generator` isn't a generator.
         ValueError: A shape or a count that doesn't fit, or a score that isn't finite.
 
     Cost:
@@ -128,18 +129,21 @@ def shapley_sampling(
     x = tokens("x", x).detach()
     absent = baseline_for(x, baseline)
     _checks.integer("samples", samples, least=1)
+    _checks.maybe_generator(generator, "torch.randperm", torch.empty(0))
     size, gains = x.shape[1], []
     for item, nothing in zip(x, absent, strict=True):
         ends = ask_without_graph(score, torch.stack([nothing, item]), batch)
         orders = torch.stack([torch.randperm(size, generator=generator) for _ in range(samples)])
         # rank[t] is when t arrives; after k arrivals those of rank below k are present.
         rank = orders.argsort(1).to(x.device)
-        arrived = rank[:, None, :] < torch.arange(1, size, device=x.device)[:, None]
         values = ends.new_empty(samples, size + 1)
         values[:, 0], values[:, -1] = ends
         if size > 1:
-            rows = keep_only(item, nothing, arrived.flatten(0, 1))
-            values[:, 1:-1] = ask_without_graph(score, rows, batch).view(samples, -1)
+            # Row i holds order i // (T - 1) after 1 + i % (T - 1) arrivals.
+            rows = torch.split(torch.arange(samples * (size - 1), device=x.device), batch)
+            arrived = (rank[i // (size - 1)] <= i[:, None] % (size - 1) for i in rows)
+            parts = [ask_keeping(score, item, nothing, kept, batch) for kept in arrived]
+            values[:, 1:-1] = torch.cat(parts).view(samples, -1)
         gains.append(values.diff(dim=1).gather(1, rank))
     each = torch.stack(gains)
     spread = each.std(1) if samples > 1 else torch.full_like(each[:, 0], float("nan"))

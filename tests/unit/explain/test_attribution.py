@@ -13,13 +13,15 @@ from torch import nn
 
 from attention_guide.explain import (
     at_embedding,
-    attention_gradients,
     completeness_gap,
-    gradient_times_attention,
+    comprehensiveness,
+    deletion_curve,
+    insertion_curve,
     integrated_gradients,
     occlusion,
     shapley_sampling,
     shapley_values,
+    sufficiency,
 )
 from attention_guide.models import Transformer, TransformerConfig
 
@@ -57,12 +59,45 @@ def test_at_embedding_asks_the_model_itself(explained):
     torch.testing.assert_close(score(model.src_embedding(other)), run(other))
 
 
-def test_at_embedding_leaves_no_hook_behind(explained):
-    model, run, src, score, _ = explained
-    with pytest.raises(ValueError, match="D = 16"):
-        score(torch.zeros(1, 5, 3, dtype=D))
-    assert not model.src_embedding._forward_hooks
-    assert torch.isfinite(run(src)).all()
+def test_at_embedding_leaves_no_hook_behind():
+    embedding, fails = nn.Embedding(11, 4), False
+
+    def run(ids):
+        found = embedding(ids).sum((1, 2))
+        if fails:
+            raise RuntimeError("after the hook")
+        return found
+
+    score, x = at_embedding(embedding, run, torch.tensor([[5, 6]]))
+    fails = True
+    with pytest.raises(RuntimeError, match="after the hook"):
+        score(x)
+    assert not embedding._forward_hooks
+
+
+def test_at_embedding_s_score_takes_nothing_but_such_embeddings(explained):
+    _, _, _, score, x = explained
+    for wrong, error, message in [
+        (torch.zeros(2, 1, 16, dtype=D), ValueError, "x: expected .* with T = 5"),
+        (torch.zeros(1, 5, 3, dtype=D), ValueError, "x: expected .* with D = 16"),
+        (x[0], ValueError, r"x: expected \(B, T, D\)"),
+        (x.float(), TypeError, "x: expected torch.float64"),
+        ([[1.0]], TypeError, "x: expected a torch.Tensor"),
+    ]:
+        with pytest.raises(error, match=message):
+            score(wrong)
+
+
+def test_at_embedding_names_what_does_not_fit():
+    embedding, ids = nn.Embedding(11, 4), torch.tensor([[5, 6]])
+    flat = nn.Flatten(0, 1)
+    for module, run, error, message in [
+        (embedding, 3, TypeError, "run: expected a function"),
+        (3, embedding, TypeError, "embedding: expected a Module"),
+        (flat, lambda ids: flat(embedding(ids)).sum(), ValueError, r"embedding\(ids\): expected"),
+    ]:
+        with pytest.raises(error, match=message):
+            at_embedding(module, run, ids)
 
 
 def test_at_embedding_refuses_an_embedding_that_runs_twice_or_never(explained):
@@ -109,6 +144,28 @@ def test_the_number_of_rows_at_once_changes_nothing(explained):
     whole = integrated_gradients(score, pair, steps=20, batch=1000)
     torch.testing.assert_close(integrated_gradients(score, pair, steps=20, batch=3), whole)
     torch.testing.assert_close(occlusion(score, pair, batch=2), occlusion(score, pair))
+
+
+@pytest.mark.parametrize("batch", [1, 2, 3, 7])
+def test_a_call_of_the_score_has_at_most_batch_rows_in_memory(batch, monkeypatch):
+    """Neither more rows in a call, nor more made before it."""
+    x, made, where = torch.ones(5, 4, 2), [], torch.where
+
+    def score(x):
+        made.append(len(x))
+        return x.flatten(1).sum(1)
+
+    def counted(*arguments):
+        made.append(len(where(*arguments)))
+        return where(*arguments)
+
+    monkeypatch.setattr(torch, "where", counted)
+    integrated_gradients(score, x, steps=3, batch=batch)
+    for method in (occlusion, shapley_values, shapley_sampling):
+        method(score, x, batch=batch)
+    for method in (deletion_curve, insertion_curve, comprehensiveness, sufficiency):
+        method(score, x, x.sum(-1), batch=batch)
+    assert max(made) <= batch
 
 
 def test_integrated_gradients_leave_no_gradient_behind(explained):
@@ -184,123 +241,3 @@ def test_sampling_an_additive_score_is_exact_at_once():
     torch.testing.assert_close(found.values, x)
     torch.testing.assert_close(found.standard_error, torch.zeros_like(x))
     assert shapley_sampling(lambda x: x.sum(1), x, samples=1).standard_error.isnan().all()
-
-
-def test_gradients_of_attention_are_those_of_finite_differences():
-    torch.manual_seed(0)
-    config = TransformerConfig(11, 11, d_model=16, n_heads=2, d_ff=32, n_layers=1)
-    model = Transformer(config).eval().double()
-    src, tgt = torch.tensor([[5, 6, 7, 2]]), torch.tensor([[1, 9]])
-    name = "decoder.blocks.0.cross_attention"
-    weights, gradient = attention_gradients(model, lambda: model(src, tgt)[:, -1, 4], name)[name]
-    layer = model.decoder.blocks[0].cross_attention
-    held = weights.clone()
-
-    class Held:
-        """Puts weights of ours in the place of the layer's own."""
-
-        def add(self, _own, **_options):
-            return held
-
-    layer.recorder = Held()
-    try:
-        for place in [(0, 0, 0, 0), (0, 1, 1, 2), (0, 1, 0, 3)]:
-            ends = []
-            for step in (1e-5, -1e-5):
-                held = weights.clone()
-                held[place] += step
-                with torch.no_grad():
-                    ends.append(model(src, tgt)[0, -1, 4])
-            slope = (ends[0] - ends[1]) / 2e-5
-            torch.testing.assert_close(slope, gradient[place], rtol=1e-6, atol=1e-9)
-    finally:
-        del layer.recorder
-    assert all(parameter.grad is None for parameter in model.parameters())
-    product = gradient_times_attention(weights, gradient)
-    torch.testing.assert_close(product, (weights * gradient).mean(1))
-    assert (gradient_times_attention(weights, gradient, positive=True) >= product - 1e-15).all()
-
-
-def test_gradients_without_a_graph_say_so():
-    config = TransformerConfig(11, 11, d_model=16, n_heads=2, d_ff=32, n_layers=1)
-    model = Transformer(config).eval().requires_grad_(False)
-    src, tgt = torch.tensor([[5, 2]]), torch.tensor([[1]])
-    with pytest.raises(RuntimeError, match="no graph"):
-        attention_gradients(model, lambda: model(src, tgt)[:, -1, 4])
-    with pytest.raises(ValueError, match=r"scores \(B,\)"):
-        attention_gradients(model, lambda: model(src, tgt))
-    with pytest.raises(ValueError, match="gradients: expected the shape"):
-        gradient_times_attention(torch.ones(1, 1, 2, 2), torch.ones(1, 1, 2, 3))
-    with pytest.raises(ValueError, match="NaN"):
-        gradient_times_attention(torch.ones(1, 1, 1, 1), torch.full((1, 1, 1, 1), float("nan")))
-
-
-ASKING = [integrated_gradients, occlusion, shapley_values, shapley_sampling]
-
-
-@pytest.mark.parametrize("method", ASKING)
-@pytest.mark.parametrize(
-    ("x", "error", "message"),
-    [
-        (torch.zeros(0, 3, 2), ValueError, "no axis 0"),
-        (torch.zeros(1, 0, 2), ValueError, "no axis 0"),
-        (torch.zeros(3), ValueError, r"\(B, T, ...\)"),
-        (torch.full((1, 2, 1), float("nan")), ValueError, "finite"),
-        (torch.full((1, 2, 1), float("inf")), ValueError, "finite"),
-        ([[1.0, 2.0]], TypeError, "torch.Tensor"),
-        (None, TypeError, "torch.Tensor"),
-    ],
-)
-def test_hostile_inputs_are_named(method, x, error, message):
-    with pytest.raises(error, match=message):
-        method(lambda x: x.flatten(1).sum(1), x)
-
-
-@pytest.mark.parametrize("method", ASKING)
-def test_hostile_scores_are_named(method):
-    x = torch.ones(2, 3, 2)
-    with pytest.raises(ValueError, match=r"score: expected to return \(B,\)"):
-        method(lambda x: x.sum(), x)
-    with pytest.raises(ValueError, match=r"score: expected to return \(B,\)"):
-        method(lambda x: x.sum(-1), x)
-    with pytest.raises(ValueError, match="score: expected finite"):
-        method(lambda x: x.flatten(1).sum(1) * float("nan"), x)
-    with pytest.raises(TypeError, match="score: expected to return a tensor"):
-        method(lambda x: 3.0, x)
-
-
-@pytest.mark.parametrize("method", ASKING)
-def test_hostile_baselines_are_named(method):
-    def score(x):
-        return x.flatten(1).sum(1)
-
-    x = torch.ones(1, 3, 2)
-    with pytest.raises(ValueError, match="baseline: expected a shape that broadcasts"):
-        method(score, x, torch.zeros(1, 4, 2))
-    with pytest.raises(TypeError, match=r"baseline: expected torch\.float32"):
-        method(score, x, torch.zeros(1, 3, 2, dtype=D))
-    with pytest.raises(ValueError, match="baseline: expected finite"):
-        method(score, x, torch.full((1, 3, 2), float("nan")))
-
-
-def test_wrong_counts_are_named():
-    def score(x):
-        return x.flatten(1).sum(1)
-
-    x = torch.ones(1, 3, 2)
-    for call, message in [
-        (lambda: integrated_gradients(score, x, steps=0), "steps"),
-        (lambda: integrated_gradients(score, x, rule="simpson"), "rule"),
-        (lambda: integrated_gradients(score, x, batch=0), "batch"),
-        (lambda: occlusion(score, x, window=4), "window"),
-        (lambda: occlusion(score, x, window=2, stride=3), "stride"),
-        (lambda: shapley_sampling(score, x, samples=0), "samples"),
-        (lambda: shapley_values(score, torch.ones(1, 17)), "at most 16 tokens"),
-        (lambda: completeness_gap(torch.ones(1, 2), score, x), "attribution"),
-    ]:
-        with pytest.raises(ValueError, match=message):
-            call()
-    with pytest.raises(TypeError, match="floating-point"):
-        integrated_gradients(score, torch.ones(1, 3, dtype=torch.long), 0)
-    with pytest.raises(RuntimeError, match="no gradient"):
-        integrated_gradients(lambda x: x.detach().flatten(1).sum(1), x)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import pytest
 import torch
 from torch import nn
@@ -144,6 +146,33 @@ def test_patching_names_what_does_not_fit(model):
     assert not model.src_embedding._forward_hooks
 
 
+@pytest.mark.parametrize(
+    ("value", "where", "error", "message"),
+    [
+        (torch.zeros(1, 3, 2), torch.ones(4, 1, 1) > 0, ValueError, "where: expected a shape"),
+        (torch.zeros(1, 3, 2), torch.ones(1, 5, 1) > 0, ValueError, "where: expected a shape"),
+        (torch.zeros(1, 3, 2), torch.ones(1, 3, 1), TypeError, "where: expected torch.bool"),
+        (torch.zeros(1, 3, 2), True, TypeError, "where: expected a torch.Tensor"),
+        (torch.zeros(1, 3, 2, dtype=D), None, TypeError, "value: expected torch.float32"),
+        ([[0.0]], None, TypeError, "value: expected a torch.Tensor"),
+    ],
+)
+def test_a_patch_keeps_the_output_s_shape_and_dtype(value, where, error, message):
+    layer = nn.Linear(2, 2)
+    with pytest.raises(error, match=message), patched(layer, value, where):
+        layer(torch.ones(1, 3, 2))
+    assert not layer._forward_hooks
+
+
+def test_a_module_that_returns_no_tensor_is_not_patched():
+    layer = nn.GRU(2, 2)
+    with (
+        pytest.raises(TypeError, match="module's output: expected"),
+        patched(layer, torch.zeros(1, 3, 2)),
+    ):
+        layer(torch.ones(1, 3, 2))
+
+
 def test_a_perfect_induction_head_scores_1_and_a_previous_token_head_0():
     ids = repeated_ids(50, 6, repeats=3, batch=2, generator=torch.Generator().manual_seed(0))
     weights = torch.zeros(2, 3, 18, 18, dtype=D)
@@ -155,6 +184,15 @@ def test_a_perfect_induction_head_scores_1_and_a_previous_token_head_0():
     assert (perfect, previous) == (1.0, 0.0)
     expected = sum((t // 6) / (t + 1) for t in range(6, 18)) / 12
     assert even == pytest.approx(expected)
+
+
+@pytest.mark.parametrize("period", [10, 50, 200])
+def test_an_even_head_scores_what_the_docstring_says(period):
+    ids, size = repeated_ids(1000, period), 2 * period
+    full = torch.full((1, 1, size, size), 1 / size, dtype=D)
+    causal = full.tril() / full.tril().sum(-1, keepdim=True)
+    assert induction_score(full, ids).item() * size == pytest.approx(1)
+    assert induction_score(causal, ids).item() * size == pytest.approx(2 * math.log(2), rel=0.04)
 
 
 def test_the_score_reads_a_recorded_model(model):
@@ -183,3 +221,5 @@ def test_induction_names_what_does_not_fit():
     for options in ({"period": 0}, {"period": 11}, {"period": 2, "repeats": 1}):
         with pytest.raises(ValueError, match="expected"):
             repeated_ids(10, **options)
+    with pytest.raises(TypeError, match="generator: expected"):
+        repeated_ids(10, 2, generator=3)

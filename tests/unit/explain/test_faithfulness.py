@@ -94,10 +94,17 @@ def test_measures_name_what_does_not_fit(measure):
         measure(additive, x, torch.tensor([[1.0, float("nan"), 2.0]]))
     with pytest.raises(TypeError, match="importance"):
         measure(additive, x, [[1.0, 2.0, 3.0]])
-    with pytest.raises(ValueError, match="score: expected finite"):
+    with pytest.raises(ValueError, match=r"score\(x\): expected finite"):
         measure(lambda x: additive(x) / 0, x * 0, torch.ones(1, 3))
     with pytest.raises(ValueError, match="no axis 0"):
         measure(additive, x[:, :0], torch.ones(1, 0))
+    for dtype in (torch.int64, torch.bool):
+        with pytest.raises(TypeError, match=r"score\(x\): expected a floating-point tensor"):
+            measure(lambda x, dtype=dtype: additive(x).to(dtype), x, torch.ones(1, 3))
+    with pytest.raises(TypeError, match="score: expected a function"):
+        measure(3, x, torch.ones(1, 3))
+    with pytest.raises(ValueError, match="batch: expected"):
+        measure(additive, x, torch.ones(1, 3), batch=0)
 
 
 def test_fractions_are_checked():
@@ -105,6 +112,18 @@ def test_fractions_are_checked():
     for fractions in ([], [1.5], [-0.1], [math.nan]):
         with pytest.raises(ValueError, match="fractions"):
             comprehensiveness(additive, x, x, fractions=fractions)
+    with pytest.raises(TypeError, match="fractions: expected a sequence"):
+        comprehensiveness(additive, x, x, fractions=0.5)
+
+
+def test_the_most_important_of_no_importances_is_refused():
+    for importance, error, message in [
+        (torch.tensor([[math.nan, 0.5, 0.1]]), ValueError, "importance: expected finite"),
+        (torch.ones(3), ValueError, r"importance: expected \(B, T\)"),
+        ([[0.1, 0.2]], TypeError, "importance: expected a torch.Tensor"),
+    ]:
+        with pytest.raises(error, match=message):
+            most_important(importance, [0.5])
 
 
 numbers = st.integers(2, 12).flatmap(

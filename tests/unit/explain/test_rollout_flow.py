@@ -36,6 +36,13 @@ def test_a_row_of_the_rollout_is_a_distribution(shape):
     torch.testing.assert_close(rolled.sum(-1), torch.ones_like(rolled.sum(-1)))
 
 
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+def test_the_rollout_of_coarse_maps_is_no_coarser(dtype):
+    rolled = rollout([weights.to(dtype) for weights in random_maps(0, 12, 1, 4, 64)])
+    assert rolled.dtype == torch.float32
+    torch.testing.assert_close(rolled.sum(-1), torch.ones(1, 64), rtol=0, atol=1e-5)
+
+
 def test_rollout_is_the_product_written_out():
     maps = random_maps(0, 3, 2, 4, 5)
     expected = torch.eye(5, dtype=D).expand(2, 5, 5)
@@ -112,6 +119,32 @@ def test_max_flow_equals_networkx_on_any_graph(pipes):
     assert max_flow(pipes, 0, 6) == pytest.approx(expected, abs=1e-9)
 
 
+@pytest.mark.parametrize("scale", [1e-300, 1e-13, 1.0, 1e200])
+def test_no_pipe_is_too_narrow(scale):
+    pipes = [(0, 1, 3.0 * scale), (0, 2, 2.0 * scale), (1, 3, 2.0 * scale), (2, 3, 4.0 * scale)]
+    assert max_flow([*pipes, (1, 2, 5.0 * scale)], 0, 3) == pytest.approx(
+        5 * scale, rel=1e-12, abs=0
+    )
+    assert max_flow([(0, 1, 1e9 * scale), (1, 2, 1e-6 * scale)], 0, 2) == 1e-6 * scale
+
+
+def test_a_weight_that_is_tiny_still_flows():
+    weights = torch.tensor([[[[1.0, 1e-15], [0.0, 1.0]]]], dtype=D)
+    assert attention_flow([weights], residual=0.0)[0, 0, 1].item() == pytest.approx(
+        1e-15, rel=1e-12, abs=0
+    )
+
+
+def test_rounding_never_keeps_the_water_running():
+    generator = torch.Generator().manual_seed(0)
+    widths = 10.0 ** torch.randint(-17, 3, (12, 12), generator=generator).double() / 3
+    pipes = [(i, j, float(widths[i, j])) for i in range(12) for j in range(12) if i != j]
+    graph = networkx.DiGraph()
+    graph.add_weighted_edges_from(pipes, weight="capacity")
+    expected = networkx.maximum_flow_value(graph, 0, 11)
+    assert max_flow(pipes, 0, 11) == pytest.approx(expected, rel=1e-12, abs=0)
+
+
 def test_the_recorder_s_maps_go_in_as_they_are():
     torch.manual_seed(0)
     config = TransformerConfig(11, 11, d_model=16, n_heads=2, d_ff=32, n_layers=2)
@@ -138,6 +171,12 @@ def test_the_recorder_s_maps_go_in_as_they_are():
         ([-torch.ones(1, 1, 2, 2)], ValueError, "negative ones or NaN"),
         ([torch.ones(1, 1, 2, 2, dtype=torch.int64)], TypeError, "floating-point"),
         (["no tensor"], TypeError, "torch.Tensor"),
+        (3, TypeError, "layers: expected a sequence"),
+        (
+            [torch.ones(1, 1, 2, 2), torch.ones(1, 1, 2, 2, dtype=D)],
+            TypeError,
+            r"layers\[1\]: expected torch.float32",
+        ),
     ],
 )
 def test_wrong_maps_are_named(method, layers, error, message):
@@ -151,6 +190,10 @@ def test_wrong_numbers_are_named():
         rollout(maps, residual=1.5)
     with pytest.raises(ValueError, match="queries"):
         attention_flow(maps, queries=[2])
+    with pytest.raises(TypeError, match="queries: expected a sequence of ints"):
+        attention_flow(maps, queries=1)
+    with pytest.raises(TypeError, match="queries: expected an int"):
+        attention_flow(maps, queries=[1.0])
     with pytest.raises(ValueError, match="drain"):
         max_flow([(0, 1, 1.0)], 1, 1)
     with pytest.raises(ValueError, match="pipes"):
