@@ -77,8 +77,8 @@ def at_embedding(
 
     def score(x: Tensor) -> Tensor:
         _checks.rank("x", _checks.floating("x", x), "B T D")
-        for axis in (1, 2):
-            _checks.axis("x", x, axis, own.shape[axis], "B T D", "as in embedding(ids)")
+        for place in (1, 2):
+            _checks.axis("x", x, place, own.shape[place], "B T D", "as in embedding(ids)")
         _checks.like("x", x, "embedding(ids)", own)
 
         def substitute(_module: nn.Module, _inputs: object, _output: Tensor) -> Tensor:

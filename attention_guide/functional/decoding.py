@@ -261,8 +261,9 @@ def generate(
     Raises:
         TypeError: The prefix isn't integer, an id isn't an int, `step` or `choose` can't be
             called, or what it gives has a wrong dtype.
-        ValueError: An id is negative, or a shape or device is wrong, of the prefix or of what
-            `step` or `choose` gives.
+        ValueError: An id is negative or, from `choose`, not among the `V`; `pad_id` without
+            `eos_id`; or a shape or device is wrong, of the prefix or of what `step` or `choose`
+            gives.
 
     Examples:
         >>> count_up = lambda tokens: torch.nn.functional.one_hot(tokens[:, -1] + 1, 6).float()
@@ -272,13 +273,13 @@ def generate(
     """
     _checks.rank("prefix", _checks.integral("prefix", prefix), "B T")
     _checks.integer("max_new", max_new, least=0)
-    _checks.token_ids(eos_id=eos_id, pad_id=pad_id)
+    _check_marks(eos_id, pad_id)
     _checks.functions(step=step, choose=choose)
     tokens = prefix
     ended = torch.zeros(prefix.shape[0], dtype=torch.bool, device=prefix.device)
     for _ in range(max_new):
         logits = _check_step(step(tokens), tokens)
-        token = _checks.chosen(choose(logits), logits).to(tokens.dtype)
+        token = _chosen(choose, logits).to(tokens.dtype)
         if eos_id is not None:
             token = token.masked_fill(ended, eos_id if pad_id is None else pad_id)
             ended = ended | (token == eos_id)
@@ -286,6 +287,18 @@ def generate(
         if eos_id is not None and bool(ended.all()):
             break
     return tokens
+
+
+def _check_marks(eos_id: int | None, pad_id: int | None) -> None:
+    _checks.token_ids(eos_id=eos_id, pad_id=pad_id)
+    if pad_id is not None and eos_id is None:
+        raise ValueError(f"pad_id: expected None without eos_id, as no row ends; got {pad_id}")
+
+
+def _chosen(choose: Choice, logits: Tensor) -> Tensor:
+    token = _checks.chosen(choose(logits), logits)
+    _checks.below("choose(logits)", token, logits.shape[1], "V")
+    return token
 
 
 def _check_logits(logits: Tensor) -> None:

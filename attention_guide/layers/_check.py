@@ -76,6 +76,38 @@ def check_below(name: str, x: Tensor, limit: int, what: str) -> None:
         _checks.below(name, x, limit, what)
 
 
+def check_rows(name: str, ids: Tensor, table: nn.Embedding) -> None:
+    """Demand ids that a table has rows for: int64 or int32, its device, and on CPU its range."""
+    if _checks.integral(name, ids).dtype not in (torch.int64, torch.int32):
+        raise TypeError(f"{name}: expected torch.int64 or torch.int32; got {ids.dtype}")
+    check_device(name, ids, table.weight)
+    check_below(name, ids, table.num_embeddings, "the rows")
+
+
+def check_real(padding: Tensor, wanted: tuple[int, ...], letters: str = "B S") -> None:
+    """Demand a bool `(B, S)`, which says of each token whether it is one or padding."""
+    _checks.boolean("padding", padding)
+    if tuple(padding.shape) != wanted:
+        form = ", ".join(letters.split())
+        raise ValueError(f"padding: expected ({form}) = {wanted}; got {_checks.shape(padding)}")
+
+
+def check_caches(name: str, x: Tensor, caches: Sequence[object] | None) -> None:
+    """Demand that all layers' caches stand at one length and have room for the tokens of `x`.
+
+    Before the first layer writes: one that refuses later would leave those before it ahead.
+    """
+    if caches is None or torch.compiler.is_compiling():  # a guard a layer would be dear there
+        return
+    lengths = [cache.length for cache in caches if hasattr(cache, "length")]
+    if any(length != lengths[0] for length in lengths):
+        raise ValueError(f"cache: expected layers that have seen as many tokens; got {lengths}")
+    rooms = [cache.max_len for cache in caches if hasattr(cache, "max_len")]
+    if rooms and lengths[0] + x.shape[1] > min(rooms):
+        total = lengths[0] + x.shape[1]
+        raise ValueError(f"{name}: the cache has room for {min(rooms)} tokens; got {total}")
+
+
 def check_positions(positions: Tensor, x: Tensor) -> None:
     """Demand integers `(T,)` or `(B, T)` for `x`, `(B, T, D)`."""
     _checks.integral("positions", positions)
@@ -111,6 +143,13 @@ def check_sizes(*, least: int = 1, **sizes: int | None) -> None:
     for name, size in sizes.items():
         if size is not None:
             _checks.integer(name, size, least=least)
+
+
+def check_token_ids(vocab_size: int, **ids: int | None) -> None:
+    """Demand ids of a vocabulary, each named by its keyword; `None` is none."""
+    for name, token in ids.items():
+        if token is not None and not 0 <= _checks.integer(name, token) < vocab_size:
+            raise ValueError(f"{name}: expected 0 to {vocab_size - 1}; got {token}")
 
 
 def check_dropout(dropout: float) -> None:

@@ -65,6 +65,7 @@ class KVCache:
     """
 
     def __init__(self, max_len: int) -> None:
+        self.max_len = max_len
         self._keys = Buffer(max_len)
         self._values = Buffer(max_len)
 
@@ -246,6 +247,7 @@ class LatentCache:
     """
 
     def __init__(self, max_len: int) -> None:
+        self.max_len = max_len
         self._latents = Buffer(max_len)
         self._rope_keys = Buffer(max_len)
 

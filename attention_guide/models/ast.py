@@ -17,6 +17,7 @@ from attention_guide.layers import (
     PreNorm,
     xavier_init,
 )
+from attention_guide.layers._check import check_dropout, check_sizes, head_width
 from attention_guide.models.encoder import Encoder
 
 
@@ -40,6 +41,7 @@ class ASTConfig:
 
     Raises:
         ValueError: Sizes that don't fit each other.
+        TypeError: A size isn't an int, or the dropout not a number.
 
     Source:
         Gong et al., "AST: Audio Spectrogram Transformer", Interspeech 2021, arXiv:2104.01778,
@@ -64,10 +66,10 @@ class ASTConfig:
     norm_eps: float = 1e-6
 
     def __post_init__(self) -> None:
-        if self.d_model % self.n_heads:
-            raise ValueError(
-                f"n_heads: expected a divisor of d_model = {self.d_model}; got {self.n_heads}"
-            )
+        check_sizes(patch_size=self.patch_size, d_ff=self.d_ff, n_layers=self.n_layers)
+        check_sizes(least=0, n_classes=self.n_classes)
+        head_width(self.d_model, self.n_heads, None)
+        check_dropout(self.dropout)
         for name in ("n_mels", "n_frames"):
             if getattr(self, name) < self.patch_size:
                 raise ValueError(

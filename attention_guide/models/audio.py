@@ -19,6 +19,13 @@ from attention_guide.layers import (
     PreNorm,
     xavier_init,
 )
+from attention_guide.layers._check import (
+    check_dropout,
+    check_dtype,
+    check_sizes,
+    check_token_ids,
+    head_width,
+)
 from attention_guide.models.encoder import Encoder
 from attention_guide.models.text_decoder import EncoderTextDecoder, TextDecoder
 
@@ -43,7 +50,8 @@ class WhisperConfig:
         eos_id: Id that ends one.
 
     Raises:
-        ValueError: Sizes that don't fit each other.
+        ValueError: Sizes that don't fit each other, or an id outside the vocabulary.
+        TypeError: A size or an id isn't an int, or the dropout not a number.
 
     Source:
         Radford et al., "Robust Speech Recognition via Large-Scale Weak Supervision", ICML 2023,
@@ -69,17 +77,20 @@ class WhisperConfig:
     eos_id: int = 50257
 
     def __post_init__(self) -> None:
-        if self.d_model % self.n_heads:
-            raise ValueError(
-                f"n_heads: expected a divisor of d_model = {self.d_model}; got {self.n_heads}"
-            )
+        check_sizes(
+            vocab_size=self.vocab_size,
+            n_mels=self.n_mels,
+            n_positions=self.n_positions,
+            max_len=self.max_len,
+            d_ff=self.d_ff,
+            n_encoder_layers=self.n_encoder_layers,
+            n_decoder_layers=self.n_decoder_layers,
+        )
+        head_width(self.d_model, self.n_heads, None)
+        check_dropout(self.dropout)
         if self.d_model < 4 or self.d_model % 2:
             raise ValueError(f"d_model: expected an even number from 4; got {self.d_model}")
-        for name in ("pad_id", "bos_id", "eos_id"):
-            if not 0 <= getattr(self, name) < self.vocab_size:
-                raise ValueError(
-                    f"{name}: expected 0 to {self.vocab_size - 1}; got {getattr(self, name)}"
-                )
+        check_token_ids(self.vocab_size, pad_id=self.pad_id, bos_id=self.bos_id, eos_id=self.eos_id)
 
     @property
     def n_frames(self) -> int:
@@ -156,6 +167,7 @@ class SpeechStem(nn.Module):
                 f"spectrogram: expected (B, M, frames) with M = {mels} and 1 to {most} frames; "
                 f"got {tuple(shape)}"
             )
+        check_dtype("spectrogram", spectrogram, self.conv1.weight)
         x = F.gelu(self.conv2(F.gelu(self.conv1(spectrogram)))).transpose(1, 2)
         return x + self.positions[: x.shape[1]]
 

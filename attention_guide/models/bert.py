@@ -17,7 +17,15 @@ from attention_guide.layers import (
     PostNorm,
     TokenEmbedding,
 )
-from attention_guide.layers._check import check_ids
+from attention_guide.layers._check import (
+    check_dropout,
+    check_ids,
+    check_real,
+    check_rows,
+    check_sizes,
+    check_token_ids,
+    head_width,
+)
 from attention_guide.models.encoder import Encoder
 
 
@@ -37,6 +45,10 @@ class BertConfig:
         norm_eps: What LayerNorm adds to the variance.
         pad_id: Id that fills up batches: masked as a key, everywhere.
 
+    Raises:
+        ValueError: Sizes that don't fit each other, or an id outside the vocabulary.
+        TypeError: A size or the id isn't an int, or the dropout not a number.
+
     Source:
         Devlin et al., "BERT", NAACL 2019, arXiv:1810.04805, section 3.
 
@@ -55,6 +67,18 @@ class BertConfig:
     dropout: float = 0.1
     norm_eps: float = 1e-12
     pad_id: int = 0
+
+    def __post_init__(self) -> None:
+        check_sizes(
+            vocab_size=self.vocab_size,
+            n_layers=self.n_layers,
+            d_ff=self.d_ff,
+            max_len=self.max_len,
+            n_segments=self.n_segments,
+        )
+        head_width(self.d_model, self.n_heads, None)
+        check_dropout(self.dropout)
+        check_token_ids(self.vocab_size, pad_id=self.pad_id)
 
 
 class Bert(nn.Module):
@@ -119,17 +143,20 @@ class Bert(nn.Module):
             `(B, T, D)`.
 
         Raises:
-            TypeError: Ids that aren't integers, or padding that isn't bool.
-            ValueError: A shape that doesn't fit, or a text longer than `max_len`.
+            TypeError: Ids or segments that aren't integers, or padding that isn't bool.
+            ValueError: A shape that doesn't fit, a text longer than `max_len`, or (on CPU) an id
+                or segment that there is no row for.
         """
         check_ids("ids", ids)
         padding = ids != self.config.pad_id if padding is None else padding
+        check_real(padding, tuple(ids.shape), "B T")
         segments = torch.zeros_like(ids) if segments is None else segments
-        for name, x in (("segments", segments), ("padding", padding)):
-            if x.shape != ids.shape:
-                raise ValueError(
-                    f"{name}: expected {tuple(ids.shape)} as ids; got {tuple(x.shape)}"
-                )
+        check_ids("segments", segments)
+        if segments.shape != ids.shape:
+            raise ValueError(
+                f"segments: expected {tuple(ids.shape)} as ids; got {tuple(segments.shape)}"
+            )
+        check_rows("segments", segments, self.segments)
         x = self.positions(self.embedding(ids)) + self.segments(segments)
         x = self.dropout(self.norm(x))
         return self.encoder(x, mask=padding[:, None, None, :])  # type: ignore[no-any-return]
@@ -200,6 +227,10 @@ class BertClassifier(nn.Module):
         config: The sizes.
         n_classes: Classes C.
 
+    Raises:
+        ValueError: No class.
+        TypeError: `n_classes` isn't an int.
+
     Source:
         Devlin et al., "BERT", NAACL 2019, arXiv:1810.04805, section 4.1.
 
@@ -211,6 +242,7 @@ class BertClassifier(nn.Module):
 
     def __init__(self, config: BertConfig, n_classes: int) -> None:
         super().__init__()
+        check_sizes(n_classes=n_classes)
         self.bert = Bert(config)
         self.dropout = nn.Dropout(config.dropout)
         self.classifier = nn.Linear(config.d_model, n_classes)

@@ -15,6 +15,12 @@ from attention_guide.layers import (
     PreNorm,
     xavier_init,
 )
+from attention_guide.layers._check import (
+    check_dropout,
+    check_sizes,
+    check_token_ids,
+    head_width,
+)
 from attention_guide.models.text_decoder import EncoderTextDecoder, TextDecoder
 from attention_guide.models.vit import ViT, ViTConfig
 
@@ -38,7 +44,8 @@ class CaptionerConfig:
         eos_id: Id that ends one.
 
     Raises:
-        ValueError: Sizes that don't fit each other.
+        ValueError: Sizes that don't fit each other, or an id outside the vocabulary.
+        TypeError: A size or an id isn't an int, or the dropout not a number.
 
     Examples:
         >>> CaptionerConfig(100, ViTConfig(32, 8), d_model=64, n_heads=4).d_head
@@ -59,15 +66,15 @@ class CaptionerConfig:
     eos_id: int = 2
 
     def __post_init__(self) -> None:
-        if self.d_model % self.n_heads:
-            raise ValueError(
-                f"n_heads: expected a divisor of d_model = {self.d_model}; got {self.n_heads}"
-            )
-        for name in ("pad_id", "bos_id", "eos_id"):
-            if not 0 <= getattr(self, name) < self.vocab_size:
-                raise ValueError(
-                    f"{name}: expected 0 to {self.vocab_size - 1}; got {getattr(self, name)}"
-                )
+        check_sizes(
+            vocab_size=self.vocab_size,
+            max_len=self.max_len,
+            d_ff=self.d_ff,
+            n_layers=self.n_layers,
+        )
+        head_width(self.d_model, self.n_heads, None)
+        check_dropout(self.dropout)
+        check_token_ids(self.vocab_size, pad_id=self.pad_id, bos_id=self.bos_id, eos_id=self.eos_id)
 
     @property
     def d_head(self) -> int:

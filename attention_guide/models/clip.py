@@ -22,7 +22,7 @@ from attention_guide.layers import (
     TokenEmbedding,
     xavier_init,
 )
-from attention_guide.layers._check import check_ids
+from attention_guide.layers._check import check_ids, check_sizes, check_token_ids
 from attention_guide.models.encoder import Encoder
 
 
@@ -49,7 +49,8 @@ class CLIPConfig:
         norm_eps: What the norms add to the variance.
 
     Raises:
-        ValueError: Sizes that don't fit each other.
+        ValueError: Sizes that don't fit each other, or an id outside the vocabulary.
+        TypeError: A size or the id isn't an int.
 
     Source:
         Radford et al., "Learning Transferable Visual Models From Natural Language Supervision",
@@ -76,6 +77,16 @@ class CLIPConfig:
     norm_eps: float = 1e-5
 
     def __post_init__(self) -> None:
+        check_sizes(
+            vocab_size=self.vocab_size,
+            max_len=self.max_len,
+            n_text_layers=self.n_text_layers,
+            image_size=self.image_size,
+            patch_size=self.patch_size,
+            n_channels=self.n_channels,
+            n_image_layers=self.n_image_layers,
+            d_joint=self.d_joint,
+        )
         for width, heads in (("d_text", "n_text_heads"), ("d_image", "n_image_heads")):
             d, h = getattr(self, width), getattr(self, heads)
             if d < 1 or h < 1 or d % h:
@@ -85,8 +96,7 @@ class CLIPConfig:
                 f"image_size: expected a multiple of patch_size = {self.patch_size}; "
                 f"got {self.image_size}"
             )
-        if not 0 <= self.eos_id < self.vocab_size:
-            raise ValueError(f"eos_id: expected 0 to {self.vocab_size - 1}; got {self.eos_id}")
+        check_token_ids(self.vocab_size, eos_id=self.eos_id)
 
 
 def quick_gelu(x: Float[Tensor, "*batch D"]) -> Float[Tensor, "*batch D"]:

@@ -3,6 +3,14 @@
 from dataclasses import dataclass
 from typing import Literal
 
+from attention_guide.layers._check import (
+    check_choice,
+    check_dropout,
+    check_sizes,
+    check_token_ids,
+    head_width,
+)
+
 
 @dataclass(frozen=True)
 class TransformerConfig:
@@ -27,7 +35,8 @@ class TransformerConfig:
         eos_id: Id that ends one.
 
     Raises:
-        ValueError: Sizes that don't fit each other.
+        ValueError: Sizes that don't fit each other, or an id outside its vocabulary.
+        TypeError: A size or an id isn't an int, or the dropout not a number.
 
     Source:
         Vaswani et al., "Attention Is All You Need", NeurIPS 2017, arXiv:1706.03762, table 3.
@@ -56,19 +65,21 @@ class TransformerConfig:
     eos_id: int = 2
 
     def __post_init__(self) -> None:
-        for name in ("src_vocab_size", "tgt_vocab_size", "d_model", "n_heads", "d_ff", "max_len"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name}: expected at least 1; got {getattr(self, name)}")
-        if self.d_model % self.n_heads:
-            raise ValueError(
-                f"n_heads: expected a divisor of d_model = {self.d_model}; got {self.n_heads}"
-            )
-        if not 0 <= self.dropout < 1:
-            raise ValueError(f"dropout: expected 0 ≤ dropout < 1; got {self.dropout}")
-        if self.tie_weights not in ("none", "output", "all"):
-            raise ValueError(
-                f'tie_weights: expected "none", "output" or "all"; got {self.tie_weights!r}'
-            )
+        check_sizes(
+            src_vocab_size=self.src_vocab_size,
+            tgt_vocab_size=self.tgt_vocab_size,
+            d_ff=self.d_ff,
+            n_layers=self.n_layers,
+            n_decoder_layers=self.n_decoder_layers,
+            max_len=self.max_len,
+        )
+        head_width(self.d_model, self.n_heads, None)
+        check_dropout(self.dropout)
+        check_choice("tie_weights", self.tie_weights, ("none", "output", "all"))
+        check_token_ids(self.src_vocab_size, pad_id=self.pad_id)
+        check_token_ids(
+            self.tgt_vocab_size, pad_id=self.pad_id, bos_id=self.bos_id, eos_id=self.eos_id
+        )
         if self.tie_weights == "all" and self.src_vocab_size != self.tgt_vocab_size:
             raise ValueError(
                 'tie_weights: "all" wants one vocabulary; got sizes '

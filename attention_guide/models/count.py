@@ -13,6 +13,7 @@ from attention_guide.models.bert import Bert, BertClassifier, BertForMaskedWords
 from attention_guide.models.language_model import LanguageModel
 from attention_guide.models.seq2seq import Transformer
 from attention_guide.models.t5 import T5
+from attention_guide.models.vit import ViT
 
 
 def count_parameters(model: nn.Module) -> int:
@@ -31,7 +32,9 @@ def count_parameters(model: nn.Module) -> int:
     return sum(parameter.numel() for parameter in model.parameters())
 
 
-def forward_flops(model: nn.Module, batch: int, length: int, target: int | None = None) -> int:
+def forward_flops(
+    model: nn.Module, batch: int, length: int | None = None, target: int | None = None
+) -> int:
     r"""FLOPs of one forward pass: two for each product of a matrix multiplication, $2 m n k$.
 
     Norms, activations, softmaxes and embeddings aren't counted: they are of lower order. Scores
@@ -39,9 +42,10 @@ def forward_flops(model: nn.Module, batch: int, length: int, target: int | None 
     skip them do less. A backward pass costs twice as much as a forward pass.
 
     Args:
-        model: A `LanguageModel`, a BERT, a `Transformer` or a `T5`.
+        model: A `LanguageModel`, a BERT, a `Transformer`, a `T5` or a `ViT`.
         batch: Rows B.
-        length: Tokens a row; for an encoder–decoder, of the source.
+        length: Tokens a row; for an encoder–decoder, of the source; `None` for a `ViT`, whose
+            pictures are as large as its config says.
         target: For an encoder–decoder, tokens a row of the target.
 
     Returns:
@@ -49,7 +53,7 @@ def forward_flops(model: nn.Module, batch: int, length: int, target: int | None 
 
     Raises:
         TypeError: Another kind of model.
-        ValueError: A target where the model has none, or none where it has one.
+        ValueError: A length or target where the model has none, or none where it has one.
 
     Source:
         Kaplan et al., "Scaling Laws for Neural Language Models", 2020, arXiv:2001.08361, table 1,
@@ -62,12 +66,11 @@ def forward_flops(model: nn.Module, batch: int, length: int, target: int | None 
         >>> forward_flops(model, 1, 5) == blocks + scores + output
         True
     """
-    pairs = isinstance(model, Transformer | T5)
-    if pairs != (target is not None):
-        raise ValueError(
-            f"target: expected {'a length' if pairs else 'None'} for {type(model).__name__}; "
-            f"got {target}"
-        )
+    _check_given("length", length, not isinstance(model, ViT), model)
+    _check_given("target", target, isinstance(model, Transformer | T5), model)
+    if isinstance(model, ViT):
+        return batch * _vit(model)
+    assert length is not None
     if isinstance(model, Transformer | T5):
         assert target is not None
         blocks = sum(_block(block, length) for block in model.encoder.blocks)
@@ -85,8 +88,27 @@ def forward_flops(model: nn.Module, batch: int, length: int, target: int | None 
         heads = _linear(model.classifier) + _linear(model.bert.pooler or nn.Identity())
         return forward_flops(model.bert, batch, length) + batch * heads
     raise TypeError(
-        "model: expected a LanguageModel, a BERT, a Transformer or a T5; got "
+        "model: expected a LanguageModel, a BERT, a Transformer, a T5 or a ViT; got "
         f"{type(model).__name__}"
+    )
+
+
+def _check_given(name: str, n: int | None, wanted: bool, model: nn.Module) -> None:
+    if wanted != (n is not None):
+        expected = "a length" if wanted else "None"
+        raise ValueError(f"{name}: expected {expected} for {type(model).__name__}; got {n}")
+
+
+def _vit(model: ViT) -> int:
+    """Of one picture; the head reads one token or the mean."""
+    rows, columns = model.tokens.positions.grid
+    patches = rows * columns
+    tokens = model.tokens.n_extra + patches
+    embedded = 2 * patches * model.tokens.patches.proj.weight.numel()
+    return (
+        embedded
+        + sum(_block(block, tokens) for block in model.encoder.blocks)
+        + _linear(model.head)
     )
 
 

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Sequence
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
+from attention_guide.layers._check import check_caches
 from attention_guide.layers.cache import BlockCache, KVCache, MemoryCache
 
 
@@ -54,7 +55,11 @@ class Decoder(nn.Module):
 
         Returns:
             `(B, T, D)`.
+
+        Raises:
+            ValueError: A shape that doesn't fit, or more tokens than the cache has room for.
         """
+        check_caches("x", x, cache and [getattr(e, "self_attention", None) for e in cache])
         entries = [None] * len(self.blocks) if cache is None else cache
         for block, entry in zip(self.blocks, entries, strict=True):
             x = block(x, memory, mask=mask, memory_mask=memory_mask, cache=entry)

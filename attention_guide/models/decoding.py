@@ -17,8 +17,8 @@ from attention_guide.functional import min_p as keep_min_p
 from attention_guide.functional import temperature as divide_by_temperature
 from attention_guide.functional import top_k as keep_top_k
 from attention_guide.functional import top_p as keep_top_p
-from attention_guide.functional.decoding import Choice, greedy
-from attention_guide.layers._check import check_ids
+from attention_guide.functional.decoding import Choice, _check_marks, _chosen, greedy
+from attention_guide.layers._check import check_ids, check_token_ids
 
 # (tokens (B, T), padding (B, S) or None) -> logits of the next token, (B, V).
 NextLogits: TypeAlias = Callable[[Tensor, Tensor | None], Tensor]
@@ -45,7 +45,8 @@ class Decodes(Protocol):
             source: What the decoder attends to besides its own tokens, as the model takes it:
                 source ids, `(ids, padding)`, a spectrogram, pictures. The model encodes it here,
                 once. `None` for a decoder-only model.
-            room: Most tokens that will ever be fed, prompt included: the size of a cache.
+            room: Most tokens that will ever be fed, prompt included: the size of a cache. The
+                last token written is never fed.
             cached: Whether to keep keys and values.
 
         Returns:
@@ -91,9 +92,11 @@ def generate(
         The tokens written, `(B, U)` with U ≤ `max_new`, ends included, the prompt not.
 
     Raises:
-        TypeError: The ids aren't integers, those of `choose` neither, or the padding isn't bool.
-        ValueError: A shape that doesn't fit, that of what `choose` gives too, padding on the
-            right, or more than the model reads.
+        TypeError: The ids aren't integers, those of `choose` neither, the padding isn't bool, or
+            a number isn't an int.
+        ValueError: A shape that doesn't fit, that of what `choose` gives too, an id outside the
+            vocabulary, `pad_id` without `eos_id`, padding on the right, or more than the model
+            reads: all but the last token written.
 
     Cost:
         With a cache, a step costs one token's projections and attention to the S tokens before;
@@ -156,12 +159,16 @@ def stream(
         (1,)
         (1,)
     """
-    _check_prompt(prompt, padding, max_new)
+    _check_prompt(prompt, padding)
+    _checks.integer("max_new", max_new, least=0)
+    _check_marks(eos_id, pad_id)
+    _checks.functions(choose=choose)
     if padding is not None and bool(padding.all()):
         padding = None
     with torch.no_grad():
-        next_logits = model.decoding(source, room=prompt.shape[1] + max_new, cached=cached)
-    return _steps(next_logits, prompt, max_new, padding, cached, choose, (eos_id, pad_id))
+        room = prompt.shape[1] + max(0, max_new - 1)  # the last token written is never fed
+        next_logits = model.decoding(source, room=room, cached=cached)
+    return _steps(next_logits, prompt, max_new, padding, cached, choose, eos_id, pad_id)
 
 
 def sampler(
@@ -185,7 +192,8 @@ def sampler(
         A function from logits `(B, V)` to tokens `(B,)`, for `generate(choose=...)`.
 
     Raises:
-        ValueError: A number is out of range; raised at the first draw.
+        TypeError: An argument isn't a number, or the generator isn't one.
+        ValueError: A number is out of range. (The generator is looked at in the first draw.)
 
     Source:
         The filters are those of `attention_guide.functional.decoding`, which names the papers.
@@ -195,6 +203,12 @@ def sampler(
         >>> choose(torch.tensor([[0.0, 3.0, 1.0]]))
         tensor([1])
     """
+    _checks.number("temperature", temperature, above=0)
+    if top_k is not None:
+        _checks.integer("top_k", top_k, least=1)
+    for name, p in (("top_p", top_p), ("min_p", min_p)):
+        if p is not None:
+            _checks.number(name, p, above=0, most=1)
 
     def choose(logits: Tensor) -> Tensor:
         logits = divide_by_temperature(logits, temperature)
@@ -242,15 +256,17 @@ def _steps(
     padding: Tensor | None,
     cached: bool,
     choose: Choice,
-    marks: tuple[int | None, int | None],
+    eos_id: int | None,
+    pad_id: int | None,
 ) -> Iterator[Tensor]:
-    eos_id, pad_id = marks
     tokens, fed = prompt, prompt
     ended = torch.zeros(prompt.shape[0], dtype=torch.bool, device=prompt.device)
     for _ in range(max_new):
         with torch.no_grad():  # not around the function: wrapped, it wouldn't be a generator
             logits = next_logits(fed, padding)
-            token = _checks.chosen(choose(logits), logits).to(prompt.dtype)
+            if fed is prompt:
+                check_token_ids(logits.shape[1], eos_id=eos_id, pad_id=pad_id)
+            token = _chosen(choose, logits).to(prompt.dtype)
         if eos_id is not None:
             token = token.masked_fill(ended, eos_id if pad_id is None else pad_id)
             ended = ended | (token == eos_id)
@@ -264,17 +280,14 @@ def _steps(
         fed = token[:, None] if cached else tokens
 
 
-def _check_prompt(prompt: Tensor, padding: Tensor | None, max_new: int) -> None:
+def _check_prompt(prompt: Tensor, padding: Tensor | None) -> None:
     check_ids("prompt", prompt)
-    if prompt.shape[1] < 1 or max_new < 0:
-        raise ValueError(
-            f"prompt, max_new: expected (B, T) with T at least 1, and at least 0; got "
-            f"{tuple(prompt.shape)} and {max_new}"
-        )
+    if prompt.shape[1] < 1:
+        raise ValueError(f"prompt: expected (B, T) with T at least 1; got {tuple(prompt.shape)}")
     if padding is None:
         return
-    if padding.dtype != torch.bool:
-        raise TypeError(f"padding: expected torch.bool; got {padding.dtype}")
+    _checks.boolean("padding", padding)
+    _checks.same_device("padding", padding, "prompt", prompt)
     if padding.shape != prompt.shape:
         raise ValueError(
             f"padding: expected {tuple(prompt.shape)} as prompt; got {tuple(padding.shape)}"

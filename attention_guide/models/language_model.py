@@ -15,7 +15,7 @@ from attention_guide.layers import (
     MultiHeadAttention,
     SlidingCache,
 )
-from attention_guide.layers._check import check_ids
+from attention_guide.layers._check import check_caches, check_ids, check_real
 from attention_guide.models.decoding import NextLogits
 
 SelfAttentionCache = Cache | LatentCache
@@ -91,7 +91,8 @@ class LanguageModel(nn.Module):
 
         Raises:
             TypeError: Ids that aren't integers, or padding that isn't bool.
-            ValueError: A shape that doesn't fit, or a text longer than `max_len`.
+            ValueError: A shape that doesn't fit, a text longer than `max_len` or than the cache
+                has room for, or padding with a cache that isn't for it.
         """
         return self.logits(self.hidden(ids, padding=padding, cache=cache))
 
@@ -114,11 +115,18 @@ class LanguageModel(nn.Module):
         total = seen + ids.shape[1]
         if total > self.max_len:
             raise ValueError(f"ids: expected at most max_len = {self.max_len} tokens; got {total}")
+        check_caches("ids", ids, cache)
         if padding is None:
             mask = None
             positions = torch.arange(seen, total, device=ids.device)
         else:
-            mask = _key_mask(padding, (ids.shape[0], total))
+            check_real(padding, (ids.shape[0], total))
+            if any(isinstance(entry, SlidingCache) for entry in cache or ()):
+                raise ValueError(
+                    "padding: expected None with a cache that forgets; make it with "
+                    "new_cache(..., padded=True)"
+                )
+            mask = padding[:, None, None, :]
             positions = (padding.cumsum(dim=1) - 1).clamp(min=0)[:, seen:]
         x = self.embed(ids, positions)
         entries = [None] * len(self.blocks) if cache is None else cache
@@ -171,11 +179,3 @@ def _cache_for(layer: object, max_len: int, padded: bool) -> SelfAttentionCache:
     window = layer.options.get("window") if isinstance(layer, MultiHeadAttention) else None
     left = None if window is None else window[0]
     return KVCache(max_len) if left is None or padded else SlidingCache(left)
-
-
-def _key_mask(padding: Tensor, shape: tuple[int, int]) -> Tensor:
-    if padding.dtype != torch.bool:
-        raise TypeError(f"padding: expected torch.bool; got {padding.dtype}")
-    if tuple(padding.shape) != shape:
-        raise ValueError(f"padding: expected (B, S) = {shape}; got {tuple(padding.shape)}")
-    return padding[:, None, None, :]

@@ -20,6 +20,7 @@ from attention_guide.layers import (
     TokenEmbedding,
     depth_scaled_init,
 )
+from attention_guide.layers._check import head_width
 from attention_guide.layers.attention import ScoreOptions
 from attention_guide.models.language_model import LanguageModel
 from attention_guide.models.rotary import Yarn, rotary_positions
@@ -95,7 +96,7 @@ class Llama(LanguageModel):
     def __init__(self, config: LlamaConfig) -> None:
         c = config
         norm = partial(RMSNorm, eps=c.norm_eps)
-        d_head = c.d_model // c.n_heads if c.d_head is None else c.d_head
+        d_head = head_width(c.d_model, c.n_heads, c.d_head)
         rotary = rotary_positions(d_head, c.rope_base, c.max_len, c.yarn)
         options: ScoreOptions = {} if c.window is None else {"window": (c.window - 1, 0)}
 

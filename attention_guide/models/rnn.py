@@ -3,15 +3,27 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
-from attention_guide.layers._check import check_ids, check_sequence
+from attention_guide.functional import _checks
+from attention_guide.functional.decoding import Choice, greedy
+from attention_guide.layers._check import (
+    check_choice,
+    check_dropout,
+    check_ids,
+    check_rows,
+    check_sequence,
+    check_sizes,
+    check_token_ids,
+)
 from attention_guide.layers.alignment import LUONG_SCORES
 from attention_guide.layers.recurrent import BahdanauDecoder, LuongDecoder
+from attention_guide.models.decoding import NextLogits, generate
 
 
 @dataclass(frozen=True)
@@ -30,7 +42,9 @@ class RecurrentConfig:
         eos_id: The id that ends one.
 
     Raises:
-        ValueError: A size below 1, an unknown attention, or a dropout outside [0, 1).
+        ValueError: A size below 1, an unknown attention, a dropout outside [0, 1), or an id
+            outside its vocabulary.
+        TypeError: A size or an id isn't an int, or the dropout not a number.
     """
 
     src_vocab_size: int
@@ -45,17 +59,18 @@ class RecurrentConfig:
 
     def __post_init__(self) -> None:
         """Check every field."""
-        for name in ("src_vocab_size", "tgt_vocab_size", "d_model", "d_embed"):
-            value = getattr(self, name)
-            if value is not None and value < 1:
-                raise ValueError(f"{name}: expected at least 1, got {value}")
-        if self.attention not in ("additive", *LUONG_SCORES):
-            raise ValueError(
-                f"attention: expected one of additive, {', '.join(LUONG_SCORES)}, "
-                f"got {self.attention!r}"
-            )
-        if not 0.0 <= self.dropout < 1.0:
-            raise ValueError(f"dropout: expected 0 ≤ dropout < 1, got {self.dropout}")
+        check_sizes(
+            src_vocab_size=self.src_vocab_size,
+            tgt_vocab_size=self.tgt_vocab_size,
+            d_model=self.d_model,
+            d_embed=self.d_embed,
+        )
+        check_choice("attention", self.attention, ("additive", *LUONG_SCORES))
+        check_dropout(self.dropout)
+        check_token_ids(self.src_vocab_size, pad_id=self.pad_id)
+        check_token_ids(
+            self.tgt_vocab_size, pad_id=self.pad_id, bos_id=self.bos_id, eos_id=self.eos_id
+        )
 
 
 class RecurrentSeq2Seq(nn.Module):
@@ -131,10 +146,12 @@ class RecurrentSeq2Seq(nn.Module):
             The memory `(B, S, M)` and the first state `(B, N)`.
 
         Raises:
-            ValueError: Not two axes, an empty row, or padding before a token.
-            TypeError: The ids aren't integers.
+            ValueError: Not two axes, no row, an empty row, padding before a token, or (on CPU) an
+                id outside the vocabulary.
+            TypeError: The ids are neither int64 nor int32.
         """
         check_ids("src", src, "B S")
+        check_rows("src", src, self.src_embedding)
         lengths = self._lengths(src)
         # Packed, so that the backward direction begins at each row's last token, not at padding.
         packed = pack_padded_sequence(
@@ -169,51 +186,84 @@ class RecurrentSeq2Seq(nn.Module):
             The logits `(B, T, V)` and the state `(B, N)`.
 
         Raises:
-            ValueError: A shape doesn't fit.
-            TypeError: The ids aren't integers.
+            ValueError: A shape doesn't fit, or (on CPU) an id outside the vocabulary.
+            TypeError: The ids are neither int64 nor int32.
         """
         check_ids("tgt", tgt)
+        check_rows("tgt", tgt, self.tgt_embedding)
         check_sequence("memory", memory, self.decoder.d_memory, "B S M")
         mask = self._source_mask(src)
         inputs = self.dropout(self.tgt_embedding(tgt))
         outputs, state = self.decoder(inputs, memory, state, mask=mask, resumed=resumed)
         return self.head(self.dropout(outputs)), state
 
-    @torch.no_grad()
-    def generate(self, src: Int[Tensor, "B S"], *, max_len: int = 64) -> Int[Tensor, "B T"]:
-        """Write targets token by token, each the likeliest after those before it.
+    def decoding(self, source: Any = None, *, room: int, cached: bool = True) -> NextLogits:
+        """Begin to decode one batch of source ids `(B, S)`: what `generate` calls, see `Decodes`.
+
+        All that is kept is the state, whatever the `room`; without it, every step starts anew.
+        Padding of a prompt leaves the state as it was.
+        """
+        check_ids("source", source, "B S")
+        memory, start = self.encode(source)
+        state, resumed = start, False
+
+        def next_logits(tokens: Tensor, padding: Tensor | None) -> Tensor:
+            nonlocal state, resumed
+            if not cached:
+                state, resumed = start, False
+            real = torch.ones_like(tokens, dtype=torch.bool)
+            if padding is not None:
+                real = padding[:, -tokens.shape[1] :]
+            for t in range(tokens.shape[1]):
+                token = tokens[:, t : t + 1]
+                logits, after = self.decode(token, memory, source, state, resumed=resumed)
+                state, resumed = after.where(real[:, t, None], state), True
+            return logits[:, -1]
+
+        return next_logits
+
+    def generate(
+        self,
+        src: Int[Tensor, "B S"],
+        *,
+        max_len: int = 64,
+        cached: bool = True,
+        choose: Choice = greedy,
+    ) -> Int[Tensor, "B T"]:
+        """Write targets token by token: `generate` with this model's start, end and padding.
 
         Dropout follows the model's mode: call `eval()` first.
 
         Args:
             src: Source ids, padded on the right, shape `(B, S)`.
             max_len: Most tokens to write.
+            cached: Keep the state instead of computing it anew at every step. The same result,
+                sooner.
+            choose: Picks ids `(B,)` from logits `(B, V)`.
 
         Returns:
             Ids `(B, T)` without the start symbol; each row up to its `eos_id`, then `pad_id`.
 
         Raises:
-            ValueError: `max_len` below 1, or a shape doesn't fit.
-            TypeError: The ids aren't integers.
+            ValueError: `max_len` below 1, a shape doesn't fit, or logits that aren't numbers.
+            TypeError: The ids aren't integers, or `max_len` isn't an int.
         """
-        if max_len < 1:
-            raise ValueError(f"max_len: expected at least 1, got {max_len}")
-        memory, state = self.encode(src)
-        token = src.new_full((src.shape[0], 1), self.config.bos_id)
-        finished = torch.zeros_like(token, dtype=torch.bool)
-        written: list[Tensor] = []
-        while len(written) < max_len and not bool(finished.all()):
-            logits, state = self.decode(token, memory, src, state, resumed=bool(written))
-            token = logits.argmax(dim=-1).masked_fill(finished, self.config.pad_id)
-            finished = finished | (token == self.config.eos_id)
-            written.append(token)
-        return torch.cat(written, dim=1)
+        c = self.config
+        check_sizes(max_len=max_len)
+        check_ids("src", src, "B S")
+        start = torch.full((src.shape[0], 1), c.bos_id, device=src.device)
+        return generate(
+            self, start, max_len, source=src, cached=cached, choose=choose,
+            eos_id=c.eos_id, pad_id=c.pad_id,
+        )  # fmt: skip
 
     def _source_mask(self, src: Int[Tensor, "B S"]) -> Bool[Tensor, "B 1 1 S"]:
         """`True` where a key is a token, `(B, S)` → `(B, 1, 1, S)`."""
         return (src != self.config.pad_id)[:, None, None]
 
     def _lengths(self, src: Tensor) -> Tensor:
+        if src.shape[0] < 1:
+            raise ValueError(f"src: expected (B, S) with B at least 1; got {_checks.shape(src)}")
         real = src != self.config.pad_id
         lengths = real.sum(dim=1)
         if not bool((lengths > 0).all()):

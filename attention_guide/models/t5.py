@@ -21,7 +21,13 @@ from attention_guide.layers import (
     RMSNorm,
     TokenEmbedding,
 )
-from attention_guide.layers._check import check_ids
+from attention_guide.layers._check import (
+    check_dropout,
+    check_ids,
+    check_real,
+    check_sizes,
+    check_token_ids,
+)
 from attention_guide.models.decoder import Decoder
 from attention_guide.models.decoding import NextLogits
 from attention_guide.models.encoder import Encoder
@@ -48,6 +54,10 @@ class T5Config:
         scale_logits: and what it reads is divided by the root of D (both T5 1.0).
         pad_id: Id that fills up batches, and that a target starts with.
 
+    Raises:
+        ValueError: A size below 1, a dropout outside [0, 1), or an id outside the vocabulary.
+        TypeError: A size or the id isn't an int, or the dropout not a number.
+
     Source:
         Raffel et al., JMLR 2020, arXiv:1910.10683, section 2.1 and 3.7; version 1.1: Shazeer,
         arXiv:2002.05202, and the notes published with the checkpoints.
@@ -72,6 +82,19 @@ class T5Config:
     tie_weights: bool = True
     scale_logits: bool = True
     pad_id: int = 0
+
+    def __post_init__(self) -> None:
+        check_sizes(
+            vocab_size=self.vocab_size,
+            d_model=self.d_model,
+            d_head=self.d_head,
+            n_heads=self.n_heads,
+            d_ff=self.d_ff,
+            n_layers=self.n_layers,
+            n_decoder_layers=self.n_decoder_layers,
+        )
+        check_dropout(self.dropout)
+        check_token_ids(self.vocab_size, pad_id=self.pad_id)
 
 
 class T5(nn.Module):
@@ -187,8 +210,8 @@ class T5(nn.Module):
             Logits, `(B, T, V)`.
 
         Raises:
-            TypeError: Ids that aren't integers.
-            ValueError: A shape that doesn't fit.
+            TypeError: Ids that aren't integers, or padding that isn't bool.
+            ValueError: A shape that doesn't fit, or more tokens than the cache has room for.
         """
         check_ids("tgt", tgt)
         check_ids("src", src, "B S")
@@ -197,7 +220,11 @@ class T5(nn.Module):
                 f"memory: expected (B, S, D) with src (B, S) and tgt (B, T); got "
                 f"{tuple(memory.shape)}, {tuple(src.shape)} and {tuple(tgt.shape)}"
             )
-        mask = None if padding is None else padding[:, None, None, :]
+        mask = None
+        if padding is not None:
+            seen = cache[0].self_attention.length if cache else 0
+            check_real(padding, (tgt.shape[0], seen + tgt.shape[1]), "B N")
+            mask = padding[:, None, None, :]
         x = self.decoder(
             self.dropout(self.embedding(tgt)), memory,
             mask=mask, memory_mask=self.padding_mask(src), cache=cache,

@@ -16,7 +16,7 @@ from attention_guide.layers import (
     MemoryCache,
     TokenEmbedding,
 )
-from attention_guide.layers._check import check_ids
+from attention_guide.layers._check import check_caches, check_ids, check_real
 from attention_guide.models.decoding import NextLogits, generate
 
 
@@ -95,7 +95,8 @@ class TextDecoder(nn.Module):
             Logits, `(B, T, V)`.
 
         Raises:
-            ValueError: A shape that doesn't fit, or a text longer than `max_len`.
+            ValueError: A shape that doesn't fit, or a text longer than `max_len` or than the
+                cache has room for.
             TypeError: Ids that aren't integers, or padding that isn't bool.
         """
         check_ids("ids", ids)
@@ -108,9 +109,10 @@ class TextDecoder(nn.Module):
         total = seen + ids.shape[1]
         if total > self.max_len:
             raise ValueError(f"ids: expected at most max_len = {self.max_len} tokens; got {total}")
+        check_caches("ids", ids, cache and [entry.self_attention for entry in cache])
         mask, positions = None, torch.arange(seen, total, device=ids.device)
         if padding is not None:
-            _check_left_padding(padding, (len(ids), total))
+            check_real(padding, (len(ids), total), "B N")
             mask = padding[:, None, None, :]
             positions = (padding.cumsum(dim=1) - 1).clamp(min=0)[:, seen:]
         x = self.dropout(self.embedding(ids) + self.positions.weight[positions])
@@ -199,7 +201,8 @@ class EncoderTextDecoder(nn.Module, ABC):
             source: What `encode` takes, `(B, ...)`.
             prompt: What each text begins with, `(B, P)`: `bos_id`, then language and task, say,
                 where the vocabulary has such tokens; `None` for `bos_id` alone.
-            max_new: Most tokens to write after the prompt; `None` for as many as there is room.
+            max_new: Most tokens to write after the prompt; `None` for as many as the
+                model can write: it reads `max_len`, and never the last.
             cached: Keep keys and values instead of computing them anew at every step. The same
                 result, sooner.
             choose: Picks ids `(B,)` from logits `(B, V)`.
@@ -214,15 +217,9 @@ class EncoderTextDecoder(nn.Module, ABC):
         c = self.config
         if prompt is None:
             prompt = torch.full((len(source), 1), c.bos_id, device=source.device)
-        max_new = c.max_len - prompt.shape[1] if max_new is None else max_new
+        if max_new is None:  # the last token written is never read
+            max_new = max(0, c.max_len - prompt.shape[1] + 1)
         return generate(
             self, prompt, max_new, source=source, cached=cached, choose=choose,
             eos_id=c.eos_id, pad_id=c.pad_id,
         )  # fmt: skip
-
-
-def _check_left_padding(padding: Tensor, shape: tuple[int, int]) -> None:
-    if padding.dtype != torch.bool:
-        raise TypeError(f"padding: expected torch.bool; got {padding.dtype}")
-    if tuple(padding.shape) != shape:
-        raise ValueError(f"padding: expected (B, N) = {shape}; got {tuple(padding.shape)}")

@@ -65,6 +65,8 @@ def test_one_config_of_at_most_fifteen_fields() -> None:
     assert len(fields(ASTConfig)) <= 15
     for change, message in [
         ({"n_heads": 3}, "n_heads: expected a divisor of d_model = 16"),
+        ({"n_heads": 0}, "n_heads: expected an int of at least 1; got 0"),
+        ({"n_layers": -1}, "n_layers: expected an int of at least 1; got -1"),
         ({"n_mels": 7}, "n_mels: expected at least patch_size = 8"),
         ({"frame_stride": 9}, "frame_stride: expected 1 to patch_size = 8"),
     ]:

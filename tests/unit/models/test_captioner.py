@@ -50,11 +50,11 @@ def test_the_same_caption_with_and_without_cache(model: Captioner, images: torch
     cached = model.generate(images)
     assert torch.equal(cached, model.generate(images, cached=False))
     start = torch.ones(3, 1, dtype=torch.long)
-    assert torch.equal(cached, generate(model, start, 11, source=images, eos_id=2, pad_id=0))
-    columns = list(stream(model, start, 11, source=images, eos_id=2, pad_id=0))
+    assert torch.equal(cached, generate(model, start, 12, source=images, eos_id=2, pad_id=0))
+    columns = list(stream(model, start, 12, source=images, eos_id=2, pad_id=0))
     assert torch.equal(cached, torch.stack(columns, dim=1))
     with pytest.raises(ValueError, match="room: expected at most max_len = 12"):
-        model.generate(images, max_new=12)
+        model.generate(images, max_new=13)
 
 
 def test_each_image_has_the_caption_it_has_alone(model: Captioner, images: torch.Tensor) -> None:
@@ -77,5 +77,7 @@ def test_one_config_of_at_most_fifteen_fields() -> None:
     assert len(fields(CaptionerConfig)) <= 15
     with pytest.raises(ValueError, match="n_heads: expected a divisor of d_model = 16"):
         replace(TINY, n_heads=3)
+    with pytest.raises(ValueError, match="n_heads: expected an int of at least 1; got 0"):
+        replace(TINY, n_heads=0)
     with pytest.raises(ValueError, match="bos_id: expected 0 to 19"):
         replace(TINY, bos_id=20)

@@ -120,6 +120,8 @@ def test_one_config_of_at_most_fifteen_fields() -> None:
         ({"n_text_heads": 3}, "n_text_heads: expected a divisor of d_text = 16"),
         ({"n_image_heads": 5}, "n_image_heads: expected a divisor of d_image = 24"),
         ({"image_size": 9}, "image_size: expected a multiple of patch_size = 4"),
+        ({"patch_size": 0}, "patch_size: expected an int of at least 1; got 0"),
+        ({"n_text_layers": -1}, "n_text_layers: expected an int of at least 1; got -1"),
         ({"eos_id": 20}, "eos_id: expected 0 to 19"),
     ]:
         with pytest.raises(ValueError, match=message):

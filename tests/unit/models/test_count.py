@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
+from typing import Any
 
 import pytest
 import torch
@@ -33,6 +34,8 @@ from attention_guide.models import (
     T5Config,
     Transformer,
     TransformerConfig,
+    ViT,
+    ViTConfig,
     count_parameters,
     forward_flops,
 )
@@ -133,6 +136,22 @@ def test_flops_of_pairs_are_those_that_torch_counts(name: str) -> None:
     assert forward_flops(model, 3, 7, 4) == counted(model, IDS, IDS[:, :4])
 
 
+@pytest.mark.parametrize(
+    "changes", [{}, {"class_token": False}, {"n_registers": 3, "n_classes": 0}]
+)
+def test_flops_of_pictures_are_those_that_torch_counts(changes: dict[str, Any]) -> None:
+    model = ViT(ViTConfig((8, 12), 4, 2, d_ff=24, **SIZES, **changes)).eval()
+    assert forward_flops(model, 3) == counted(model, torch.randn(3, 2, 8, 12))
+
+
+def test_vit_b_16_costs_what_is_published() -> None:
+    with torch.device("meta"):
+        model = ViT(ViTConfig())
+    # torchvision's page for vit_b_16 gives 17.56 "GFLOPS" at 224 pixels: it counts a multiply-add
+    # as one, and here it is two.
+    assert round(forward_flops(model, 1) / 2e9, 2) == 17.56
+
+
 def test_a_backward_pass_costs_twice_a_forward_pass() -> None:
     model = ENCODERS["gpt2"]()
     with AttentionRecorder(model, gradients=True), FlopCounterMode(display=False) as counter:
@@ -143,6 +162,10 @@ def test_a_backward_pass_costs_twice_a_forward_pass() -> None:
 def test_models_and_lengths_that_do_not_fit() -> None:
     with pytest.raises(TypeError, match="got Linear"):
         forward_flops(nn.Linear(1, 1), 1, 1)
+    with pytest.raises(ValueError, match="length: expected None for ViT; got 7"):
+        forward_flops(ViT(ViTConfig(8, 4, d_model=8, n_heads=2, d_ff=8, n_layers=1)), 1, 7)
+    with pytest.raises(ValueError, match="length: expected a length for GPT2; got None"):
+        forward_flops(ENCODERS["gpt2"](), 1)
     with pytest.raises(ValueError, match="expected None for GPT2"):
         forward_flops(ENCODERS["gpt2"](), 1, 1, 1)
     with pytest.raises(ValueError, match="expected a length for T5"):

@@ -219,7 +219,7 @@ def test_prompts_that_do_not_fit() -> None:
     with pytest.raises(TypeError, match="prompt"):
         generate(made, prompt.double(), 1)
     with pytest.raises(ValueError, match="max_len = 32"):
-        generate(made, prompt, 27)
+        generate(made, prompt, 28)
     with pytest.raises(ValueError, match="at most max_len = 32"):
         made(torch.zeros(1, 33, dtype=torch.long))
     with pytest.raises(ValueError, match="source"):
@@ -267,7 +267,7 @@ def test_an_encoder_and_decoder_decodes_by_the_same_function(family: str) -> Non
     with pytest.raises(ValueError, match="count columns"):
         generate(made, prompt, 2, source=src, padding=padding)
     with pytest.raises(ValueError, match="max_len = 16"):
-        generate(made, start, 16, source=src)
+        generate(made, start, 17, source=src)
 
 
 def test_choices_see_logits_of_one_token_a_row() -> None:

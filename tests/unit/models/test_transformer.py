@@ -207,7 +207,10 @@ def test_configs_are_frozen_and_checked() -> None:
         CONFIG.d_model = 3  # type: ignore[misc]
     for change, message in (
         ({"n_heads": 3}, "n_heads: expected a divisor of d_model = 16; got 3"),
-        ({"d_ff": 0}, "d_ff: expected at least 1; got 0"),
+        ({"d_ff": 0}, "d_ff: expected an int of at least 1; got 0"),
+        ({"n_layers": -1}, "n_layers: expected an int of at least 1; got -1"),
+        ({"bos_id": 50}, "bos_id: expected 0 to 10; got 50"),
+        ({"pad_id": 12}, "pad_id: expected 0 to 10; got 12"),
         ({"dropout": 1.0}, "dropout: expected"),
         ({"tie_weights": "some"}, "tie_weights: expected"),
         ({"tie_weights": "all"}, "one vocabulary; got sizes 13 and 11"),
