@@ -9,6 +9,8 @@ import torch
 from jaxtyping import Int
 from torch import Tensor
 
+from attention_guide.text import _check
+
 
 def pad_batch(
     sequences: Sequence[Sequence[int]],
@@ -30,6 +32,7 @@ def pad_batch(
         The ids, int64, shape `(B, T)`.
 
     Raises:
+        TypeError: An id isn't an integer.
         ValueError: No sequence, one longer than `length`, or an unknown side.
 
     Examples:
@@ -44,6 +47,7 @@ def pad_batch(
         raise ValueError("sequences: expected at least one, got none")
     if side not in ("left", "right"):
         raise ValueError(f"side: expected 'left' or 'right', got {side!r}")
+    pad_id = _check.integer("pad_id", pad_id)
     longest = max(map(len, sequences))
     width = longest if length is None else length
     if longest > width:
@@ -52,7 +56,10 @@ def pad_batch(
     for sequence in sequences:
         padding = [pad_id] * (width - len(sequence))
         rows.append([*padding, *sequence] if side == "left" else [*sequence, *padding])
-    return torch.tensor(rows, dtype=torch.int64).reshape(len(sequences), width)
+    ids = torch.tensor(rows)  # without a dtype: it would cut fractions off
+    if ids.is_floating_point() and width > 0:
+        raise TypeError("sequences: expected integers; got a float among them")
+    return ids.to(torch.int64).reshape(len(sequences), width)
 
 
 def lengths_of(ids: Int[Tensor, "B T"], *, pad_id: int = 0) -> Int[Tensor, " B"]:
@@ -174,9 +181,21 @@ class PairBatches:
         """
         if 0 < self._position < len(self):
             return {"epoch": self.epoch - 1, "batches": self._position}
-        return {"epoch": self.epoch, "batches": 0}
+        return {"epoch": self.epoch, "batches": self._resume}
 
     def load_state_dict(self, state: Mapping[str, int]) -> None:
-        """Let the next pass begin at a position that `state_dict` gave."""
+        """Let the next pass begin at a position that `state_dict` gave.
+
+        Args:
+            state: The position.
+
+        Raises:
+            ValueError: An epoch has fewer batches than that: it is the state of other data.
+        """
+        if state["epoch"] < 0 or not 0 <= state["batches"] < len(self):
+            raise ValueError(
+                f"state: expected an epoch from 0 and batches from 0 to below {len(self)}; "
+                f"got {dict(state)}"
+            )
         self.epoch, self._resume = state["epoch"], state["batches"]
         self._position = 0

@@ -11,6 +11,7 @@ from typing import Final
 
 from torch import Tensor
 
+from attention_guide.text import _check
 from attention_guide.text.bpe_training import BYTE_ORDER, learn_byte_merges
 from attention_guide.text.pretokens import pretokens
 from attention_guide.text.vocabulary import BOS, EOS, PAD
@@ -95,6 +96,7 @@ class ByteBPE:
             The tokenizer.
 
         Raises:
+            TypeError: `texts` is one string.
             ValueError: `vocab_size` has no room for the specials and the bytes.
         """
         first = len(specials) + 256
@@ -162,6 +164,7 @@ class ByteBPE:
 
         Raises:
             KeyError: There is no such id.
+            TypeError: An id isn't an integer.
         """
         return self.decode_bytes(ids, specials=specials).decode("utf-8", errors="replace")
 
@@ -174,7 +177,7 @@ class ByteBPE:
             [195]
         """
         parts = []
-        for index in map(int, ids):
+        for index in _check.integers("ids", ids):
             if index in self._names:
                 parts.append(self._names[index].encode() if specials else b"")
             else:

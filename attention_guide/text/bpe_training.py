@@ -8,6 +8,7 @@ from heapq import heapify, heappop, heappush
 from itertools import pairwise
 from typing import Final, TypeAlias
 
+from attention_guide.text import _check
 from attention_guide.text.pretokens import pretokens
 
 Pair: TypeAlias = tuple[int, int]
@@ -32,6 +33,7 @@ def learn_byte_merges(
         (bytes in GPT-2's order, then pieces as they were made).
 
     Raises:
+        TypeError: `texts` is one string.
         ValueError: `n` is negative or `min_count` less than 1.
 
     Cost:
@@ -46,7 +48,7 @@ def learn_byte_merges(
     """
     if n < 0 or min_count < 1:
         raise ValueError(f"n, min_count: expected at least 0 and 1, got {n}, {min_count}")
-    trainer = _Trainer(texts)
+    trainer = _Trainer(_check.texts(texts))
     while n > 0:
         pair = trainer.best(min_count)
         if pair is None:

@@ -11,7 +11,7 @@ from attention_guide.text.batching import PairBatches
 class BucketBatches(PairBatches):
     """Padded (source, target) batches of similar lengths, each of at most so many ids.
 
-    Pairs are sorted by length, those of equal length in a new order each epoch; the sorted row
+    Pairs are sorted by length, those of equal lengths in a new order each epoch; the sorted row
     is cut into batches, and the batches are shuffled. Otherwise it is `PairBatches`.
 
     Args:
@@ -80,9 +80,10 @@ class BucketBatches(PairBatches):
         real = sum(map(len, self.sources)) + sum(map(len, self.targets))
         return 1.0 - real / total if total else 0.0
 
-    def _lengths(self, index: int) -> tuple[int, int]:
+    def _lengths(self, index: int) -> tuple[int, int, int]:
+        # Both: only pairs of the same lengths may change places, or a cut would fall elsewhere.
         source, target = len(self.sources[index]), len(self.targets[index])
-        return max(source, target), source
+        return max(source, target), source, target
 
     def _size(self, batch: Sequence[int]) -> int:
         # The last one is among the longest, but its other side may be shorter than another's.

@@ -10,6 +10,8 @@ import torch
 from jaxtyping import Int
 from torch import Tensor
 
+from attention_guide.text import _check
+
 
 class Packed(NamedTuple):
     """Rows of packed sequences, with what a model must know to keep them apart.
@@ -44,6 +46,7 @@ def pack(
         The rows.
 
     Raises:
+        TypeError: An id isn't an integer.
         ValueError: No sequence, `length < 1`, or one too long without `split`.
 
     Cost:
@@ -94,6 +97,7 @@ def pack_stream(
         The rows; without padding if `drop_last`.
 
     Raises:
+        TypeError: An id isn't an integer.
         ValueError: `length < 1`, or there aren't enough ids for a row.
 
     Examples:
@@ -132,10 +136,14 @@ def next_tokens(packed: Packed, *, pad_id: int = 0) -> Int[Tensor, "B T"]:
     Returns:
         The targets, int64, shape `(B, T)`.
 
+    Raises:
+        TypeError: `pad_id` isn't an integer.
+
     Examples:
         >>> next_tokens(pack([[5, 6, 7], [8, 9]], length=6))
         tensor([[6, 7, 0, 9, 0, 0]])
     """
+    pad_id = _check.integer("pad_id", pad_id)
     targets = torch.full_like(packed.ids, pad_id)
     same = (packed.documents[:, 1:] == packed.documents[:, :-1]) & (packed.documents[:, 1:] >= 0)
     targets[:, :-1] = torch.where(same, packed.ids[:, 1:], pad_id)
@@ -177,13 +185,14 @@ def _pieces(sequences: Sequence[Sequence[int]], length: int, split: bool) -> lis
                 f"length: expected at least {len(sequence)}, the length of sequence {number}, "
                 f"or split=True; got {length}"
             )
-        for start in range(0, len(sequence), length):
-            pieces.append(_Piece(list(sequence[start : start + length]), number, start))
+        ids = _check.integers("sequences", sequence)
+        for start in range(0, len(ids), length):
+            pieces.append(_Piece(ids[start : start + length], number, start))
     return pieces
 
 
 def _as_rows(rows: Sequence[Sequence[_Piece]], length: int, pad_id: int) -> Packed:
-    ids = torch.full((len(rows), length), pad_id)
+    ids = torch.full((len(rows), length), _check.integer("pad_id", pad_id))
     documents, positions = torch.full_like(ids, -1), torch.zeros_like(ids)
     for r, row in enumerate(rows):
         at = 0

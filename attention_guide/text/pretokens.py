@@ -37,14 +37,14 @@ def pretokens(text: str) -> list[str]:
 
 @cache
 def _pattern() -> re.Pattern[str]:
-    letter, number = _class_of("L"), _class_of("N")
+    letter, number = class_of("L"), class_of("N")
     return re.compile(
         rf"'(?:s|t|re|ve|m|ll|d)| ?[{letter}]+| ?[{number}]+"
         rf"| ?[^{_SPACE}{letter}{number}]+|[{_SPACE}]+(?![^{_SPACE}])|[{_SPACE}]+"
     )
 
 
-def _class_of(category: str) -> str:
+def class_of(category: str) -> str:
     """The ranges of all characters whose general category begins with a letter."""
     codes = (c for c in range(sys.maxunicode + 1) if unicodedata.category(chr(c))[0] == category)
     ranges = []

@@ -6,14 +6,15 @@ import json
 import re
 from collections import Counter
 from collections.abc import Iterable
+from functools import cache
 from typing import ClassVar, Protocol, TypeVar, runtime_checkable
 
 from torch import Tensor
 
+from attention_guide.text import _check
+from attention_guide.text.pretokens import class_of
 from attention_guide.text.vocabulary import BOS, EOS, PAD, UNK, Vocabulary, characters
 
-# A word or a run of marks takes one space before it along, so that joining gives the text back.
-_WORD = re.compile(r" ?\w+| ?[^\w\s]+|\s")
 _SPECIALS = (PAD, BOS, EOS, UNK)
 _Kind = TypeVar("_Kind", bound="CharacterTokenizer")
 
@@ -78,11 +79,12 @@ class CharacterTokenizer:
             The tokenizer. Its ids are in the order of the pieces, not of their frequency.
 
         Raises:
+            TypeError: `texts` is one string.
             ValueError: `max_size` has no room for the specials.
         """
         if max_size is not None and max_size < 4:
             raise ValueError(f"max_size: expected at least 4, the specials, got {max_size}")
-        counted = Counter(piece for text in texts for piece in cls.split(text))
+        counted = Counter(piece for text in _check.texts(texts) for piece in cls.split(text))
         for special in _SPECIALS:
             counted.pop(special, None)
         ranked = sorted(counted, key=lambda piece: (-counted[piece], piece))
@@ -151,7 +153,8 @@ class CharacterTokenizer:
 class WordTokenizer(CharacterTokenizer):
     """One id a word, with the space before it; what it hasn't seen is `<unk>`.
 
-    Runs of marks are pieces of their own, and so is every other white space.
+    An accent that is a character of its own stays with its word. Runs of other marks are pieces
+    of their own, and so is every other white space.
 
     Args:
         vocabulary: The words.
@@ -167,4 +170,11 @@ class WordTokenizer(CharacterTokenizer):
     @staticmethod
     def split(text: str) -> list[str]:
         """Cut a text into words, marks and spaces; joined, they are the text."""
-        return _WORD.findall(text)
+        return _word().findall(text)
+
+
+@cache
+def _word() -> re.Pattern[str]:
+    # A word or a run of marks takes one space before it along: joined, they are the text. `\w` has
+    # no combining marks, and half of the vowels of Indian scripts are such.
+    return re.compile(rf" ?\w[\w{class_of('M')}]*| ?[^\w\s]+|\s")

@@ -8,6 +8,8 @@ from typing import Final
 
 from torch import Tensor
 
+from attention_guide.text import _check
+
 PAD: Final = "<pad>"
 BOS: Final = "<bos>"
 EOS: Final = "<eos>"
@@ -92,11 +94,17 @@ class Vocabulary:
         Returns:
             The vocabulary.
 
+        Raises:
+            TypeError: `texts` is one string.
+
         Examples:
             >>> Vocabulary.from_texts(["the cat", "the hat"], split=words).tokens
             ['cat', 'hat', 'the']
         """
-        return cls(sorted({token for text in texts for token in split(text)}), unknown=unknown)
+        return cls(
+            sorted({token for text in _check.texts(texts) for token in split(text)}),
+            unknown=unknown,
+        )
 
     @property
     def tokens(self) -> list[str]:
@@ -189,13 +197,14 @@ class Vocabulary:
 
         Raises:
             IndexError: An id is outside the vocabulary.
+            TypeError: An id isn't an integer.
 
         Examples:
             >>> Vocabulary("abc").decode([1, 3, 2, 0], specials=True)
             ['<bos>', 'a', '<eos>', '<pad>']
         """
         tokens: list[str] = []
-        for index in map(int, ids):
+        for index in _check.integers("ids", ids):
             token = self.token_of(index)
             if specials:
                 tokens.append(token)

@@ -11,6 +11,8 @@ from typing import Final
 
 from torch import Tensor
 
+from attention_guide.text import _check
+
 PAD, UNK, CLS, SEP, MASK = SPECIALS = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
 # Blocks of ideographs: each stands for a word, without spaces between them.
 _IDEOGRAPHS: Final = (
@@ -143,23 +145,35 @@ class WordPiece:
     def batch(self, texts: Iterable[str], *, max_len: int | None = None) -> list[list[int]]:
         """Ids of several texts, filled up with `[PAD]` on the right to one length.
 
+        Raises:
+            TypeError: `texts` is one string.
+            ValueError: As `encode`.
+
         Examples:
             >>> WordPiece([*SPECIALS, "a"]).batch(["a a", "a"])
             [[2, 5, 5, 3], [2, 5, 3, 0]]
         """
-        rows = [self.encode(text, max_len=max_len) for text in texts]
+        rows = [self.encode(text, max_len=max_len) for text in _check.texts(texts)]
         width = max(map(len, rows), default=0)
         return [row + [self.pad_id] * (width - len(row)) for row in rows]
 
     def decode(self, ids: Iterable[int] | Tensor) -> str:
         """Words with spaces between them; pieces joined, specials left out.
 
+        Raises:
+            IndexError: There is no such id.
+            TypeError: An id isn't an integer.
+
         Examples:
             >>> tokenizer = WordPiece([*SPECIALS, "atten", "##tion"])
             >>> tokenizer.decode(tokenizer.encode("attention attention"))
             'attention attention'
         """
-        kept = (self.tokens[i] for i in ids)
+        given = _check.integers("ids", ids)
+        # A negative id would silently count from the end of the list.
+        if wrong := [i for i in given if not 0 <= i < len(self)]:
+            raise IndexError(f"ids: expected 0 ≤ id < {len(self)}; got {wrong[0]}")
+        kept = (self.tokens[i] for i in given)
         text = " ".join(token for token in kept if token not in SPECIALS)
         return text.replace(" ##", "")
 

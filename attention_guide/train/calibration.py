@@ -125,7 +125,9 @@ def _check(probs: Tensor, targets: Tensor) -> None:
     if len(targets) == 0:
         raise ValueError("targets: expected at least one, got none")
     off = (probs.double().sum(dim=1) - 1.0).abs().max()
-    if not bool(off < 1e-3) or bool((probs < 0).any()):
+    # Each rounded to its dtype, the parts of 1 sum to it within half its epsilon.
+    most = max(1e-3, torch.finfo(probs.dtype).eps) if probs.is_floating_point() else 1e-3
+    if not bool(off < most) or bool((probs < 0).any()):
         raise ValueError("probs: expected rows that sum to 1 and aren't negative; logits?")
     if int(targets.min()) < 0 or int(targets.max()) >= probs.shape[1]:
         raise ValueError(f"targets: expected classes from 0 to {probs.shape[1] - 1}")

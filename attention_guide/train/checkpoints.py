@@ -67,6 +67,7 @@ class Checkpoints:
             raise ValueError(f"every, keep: expected at least 1 and 2, got {every}, {keep}")
         self.folder, self.every, self.keep = Path(folder), every, keep
         self.parts = dict(parts or {})
+        self._refused: list[Path] = []
         self.folder.mkdir(parents=True, exist_ok=True)
 
     def due(self, step: int) -> bool:
@@ -87,15 +88,26 @@ class Checkpoints:
 
         Returns:
             The file.
+
+        Raises:
+            ValueError: There is a newer one, and `load` hasn't refused it.
+            TypeError: As `save_training`.
         """
         path = self.folder / f"step-{history.steps:08d}.pt"
+        newer = [p for p in self.files() if p > path and p not in self._refused]
+        if newer:
+            raise ValueError(
+                f"history: expected a step after those of {newer[-1]}; got step {history.steps}. "
+                "Load that run to go on with it; for another, empty the folder or take a new one"
+            )
         save_training(path, model, optimizer, history, parts=self.parts)
         if distributed.is_main():
-            # Steps after this one belong to a run that was thrown away.
+            # Steps after this one are damaged: the run went on from the one before them.
             kept = [p for p in self.files() if p <= path][-self.keep :]
             litter = self.folder.glob(".step-*.pt.*")  # of a save that was killed
             for file in [*(p for p in self.files() if p not in kept), *litter]:
                 file.unlink(missing_ok=True)
+        self._refused = []
         return path
 
     def load(self, model: nn.Module, optimizer: torch.optim.Optimizer) -> History | None:
@@ -114,20 +126,23 @@ class Checkpoints:
         Warns:
             DamagedCheckpointWarning: A newer one was refused; it says why.
         """
-        refused = []
+        refused: dict[Path, str] = {}
         for path in reversed(self.files()):
             try:
                 history = load_training(path, model, optimizer, parts=self.parts)
             except CheckpointError as error:
-                refused.append(str(error))
+                refused[path] = str(error)
                 continue
+            self._refused = list(refused)
             if refused:
                 warnings.warn(
-                    f"{'; '.join(refused)}; using {path.name}, the one before",
+                    f"{'; '.join(refused.values())}; using {path.name}, the one before",
                     DamagedCheckpointWarning,
                     stacklevel=2,
                 )
             return history
         if refused:
-            raise CheckpointError(f"no checkpoint in {self.folder} is whole: {'; '.join(refused)}")
+            raise CheckpointError(
+                f"no checkpoint in {self.folder} is whole: {'; '.join(refused.values())}"
+            )
         return None

@@ -5,7 +5,7 @@
         batches = world.share(batches)
         fit(model, batches, loss, optimizer=adamw(model, lr), weigh=target_tokens(), ...)
 
-In one process `wrap` and `share` give back what they were given.
+In one process `wrap` only moves the model to the device, and `share` each batch.
 """
 
 from __future__ import annotations

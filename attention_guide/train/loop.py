@@ -6,7 +6,7 @@ import math
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from typing import Protocol, TypeVar, runtime_checkable
 
@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from tqdm import tqdm
 
 from attention_guide.train import distributed
+from attention_guide.train._check import at_least_0, check_fit, one_number, to_float
 from attention_guide.train.schedules import Schedule
 
 Batch = TypeVar("Batch")
@@ -41,7 +42,7 @@ class History:
     Attributes:
         loss: Training loss of each step.
         rate: Learning rate of each step.
-        grad_norm: Norm of the whole gradient of each step, before clipping.
+        grad_norm: Norm of the gradient of all that the optimiser holds, before clipping.
         evaluations: One dictionary an evaluation: `step`, `seconds`, and what `evaluate` gave.
         seconds: Wall time of the training steps, evaluations left out.
         stopped: Whether `stop` ended the run.
@@ -81,8 +82,10 @@ def fit(
 ) -> History:
     """Train a model: loss, gradient, clip, rate, step, and now and then an evaluation.
 
-    The model is left in eval mode. The optimiser's own rates are the peak; `schedule`
-    multiplies them. A history passed in is continued: the schedule goes on from its step.
+    The model is left in eval mode. The optimiser's own rates are the peak: `schedule` multiplies
+    them for the step alone, so that they are the peak again after it, for a checkpoint and for
+    the next call. A history passed in is continued: the schedule goes on from its step. Only what
+    the optimiser holds is clipped, and set to zero before each step.
     In several processes each passes its part of the batches (see `train.distributed`): the
     gradients, the losses and the weights are those of all parts together. `evaluate` runs in
     each and must say the same in each.
@@ -94,10 +97,12 @@ def fit(
         steps: How many optimiser steps to take, counted from the start of the history.
         optimizer: Any `torch.optim` optimiser over the model's parameters.
         schedule: Step (from 1) to a factor of the optimiser's rate; `None` for a constant.
-        clip_norm: Scale the gradient down to this norm where it is longer; `None` for never.
+        clip_norm: Scale the gradient down to this norm, above 0, where it is longer; `None` for
+            never.
         accumulate: Batches to a step: their gradients are averaged before it.
         weigh: `batch -> number`: how much a batch counts in that average, such as
-            `target_tokens()` for a loss that is a mean over tokens. `None`: all alike.
+            `target_tokens()` for a loss that is a mean over tokens. `None`: all alike. At least
+            0, and for the batches of a step together more.
         autocast: `torch.bfloat16` to compute the loss in mixed precision; weights, gradients
             and optimiser stay as they are. `evaluate` decides for itself.
         evaluate: `model -> {name: number}`, called without gradients.
@@ -111,10 +116,12 @@ def fit(
         The history.
 
     Raises:
-        ValueError: `steps`, `evaluate_every` or `accumulate` less than 1, `stop` without
-            `evaluate`, `autocast` to another type, no batches, or an iterator that ended and
-            can't be begun again.
-        FloatingPointError: The loss stopped being finite.
+        TypeError: The loss isn't a floating-point tensor, or what should be a number isn't one.
+        ValueError: `steps`, `evaluate_every` or `accumulate` less than 1, `clip_norm` not above
+            0, a factor or weight that is negative or not finite, a loss that isn't one number
+            or has no gradient, `stop` without `evaluate`, `autocast` to another type, no
+            batches, or an iterator that ended and can't be begun again.
+        FloatingPointError: The loss or the gradient stopped being finite. The step isn't taken.
 
     Examples:
         >>> _ = torch.manual_seed(0)
@@ -125,9 +132,8 @@ def fit(
         >>> history.loss[-1] < 1e-3 < history.loss[0]
         True
     """
-    _check(steps, evaluate_every, evaluate, stop, accumulate, autocast)
+    check_fit(steps, evaluate_every, evaluate, stop, accumulate, autocast, clip_norm)
     history = History() if history is None else history
-    peaks = _peak_rates(optimizer, schedule, history)
     stream = _endless(batches)
     ended = stop is not None and history.stopped
     model.train()
@@ -137,20 +143,18 @@ def fit(
     ) as bar:  # fmt: skip
         while history.steps < steps and not ended:
             step = history.steps + 1
-            if schedule is not None:
-                for group, peak in zip(optimizer.param_groups, peaks, strict=True):
-                    group["lr"] = peak * schedule(step)
+            factor = None if schedule is None else at_least_0(f"schedule({step})", schedule(step))
             started = time.perf_counter()
             parts = [next(stream) for _ in range(accumulate)]
             number = _gradient(model, parts, loss, optimizer, weigh, autocast)
-            _take_step(model, optimizer, clip_norm, number, history)
+            _take_step(model, optimizer, clip_norm, factor, number, history)
             history.seconds += time.perf_counter() - started
             bar.set_postfix(loss=f"{number:.4f}", refresh=False)
             bar.update()
             due = step == steps or (evaluate_every is not None and step % evaluate_every == 0)
             if evaluate is not None and due:
                 measured = _evaluate(model, evaluate, history)
-                ended = stop is not None and stop(measured)
+                ended = stop is not None and bool(stop(measured))
                 history.stopped = ended
             # After the evaluation: a run that resumes here must not do it again.
             if checkpoints is not None and (step == steps or ended or checkpoints.due(step)):
@@ -174,7 +178,7 @@ def _gradient(
     for i, (part, share) in enumerate(zip(parts, shares, strict=True)):
         with distributed.gradient_sync(model, last=i == len(parts) - 1):
             with _precision(model, autocast):
-                value = loss(model, part)
+                value = one_number(loss(model, part))
             # A factor of 1 is left out, so that a plain step is torch's own, bit for bit.
             scaled = value if share == 1.0 else value * share
             scaled.backward()  # type: ignore[no-untyped-call]
@@ -186,27 +190,58 @@ def _shares(parts: Sequence[Batch], weigh: Callable[[Batch], float] | None) -> l
     """What each part's loss is multiplied by; the processes' gradients are averaged later."""
     if weigh is None:
         return [1.0 / len(parts)] * len(parts)
-    weights = [float(weigh(part)) for part in parts]
+    weights = [at_least_0("weigh(batch)", weigh(part)) for part in parts]
     total = distributed.total(sum(weights))
-    return [weight * distributed.world_size() / total if total else 0.0 for weight in weights]
+    if total == 0.0:
+        raise ValueError("weigh: expected more than 0 for the batches of a step together; got 0.0")
+    return [weight * distributed.world_size() / total for weight in weights]
 
 
 def _take_step(
     model: nn.Module,
     optimizer: torch.optim.Optimizer,
     clip_norm: float | None,
+    factor: float | None,
     number: float,
     history: History,
 ) -> None:
+    # Before the step: the parameters are still those that gave this loss and gradient.
     if not math.isfinite(number):
-        # Before the step: the parameters are still those that gave this loss.
         raise FloatingPointError(f"loss is {number} at step {history.steps + 1}")
     limit = math.inf if clip_norm is None else clip_norm
-    norm = nn.utils.clip_grad_norm_(model.parameters(), limit)
-    optimizer.step()
+    whole = distributed.whole(nn.utils.clip_grad_norm_(_held(model, optimizer), limit))
+    if not math.isfinite(norm := float(whole)):
+        raise FloatingPointError(f"gradient norm is {norm} at step {history.steps + 1}")
+    with _rates(optimizer, factor):
+        optimizer.step()
+        history.rate.append(float(optimizer.param_groups[0]["lr"]))
     history.loss.append(number)
-    history.rate.append(float(optimizer.param_groups[0]["lr"]))
-    history.grad_norm.append(float(distributed.whole(norm)))
+    history.grad_norm.append(norm)
+
+
+def _held(model: nn.Module, optimizer: torch.optim.Optimizer) -> list[Tensor]:
+    # In the model's order, where that has one: another order rounds the norm otherwise.
+    held = {id(p): p for group in optimizer.param_groups for p in group["params"]}
+    own = [held.pop(id(p)) for p in model.parameters() if id(p) in held]
+    return [*own, *held.values()]
+
+
+@contextmanager
+def _rates(optimizer: torch.optim.Optimizer, factor: float | None) -> Iterator[None]:
+    """Multiply the rates for as long as this lasts."""
+    peaks = []
+    for group in optimizer.param_groups:
+        if not isinstance(group["lr"], Tensor):
+            group["lr"] = to_float("lr", group["lr"])
+        peaks.append(group["lr"])
+        if factor is not None:
+            group["lr"] = peaks[-1] * factor
+    try:
+        yield
+    finally:
+        if factor is not None:
+            for group, peak in zip(optimizer.param_groups, peaks, strict=True):
+                group["lr"] = peak
 
 
 def _precision(model: nn.Module, autocast: torch.dtype | None) -> AbstractContextManager[object]:
@@ -222,21 +257,12 @@ def _evaluate(
 ) -> dict[str, float]:
     model.eval()
     with torch.no_grad():
-        measured = dict(evaluate(model))
+        given = evaluate(model)
+        measured = {name: to_float(f"evaluate: {name}", x) for name, x in given.items()}
     model.train()
     record = {"step": history.steps, "seconds": history.seconds, **measured}
     history.evaluations.append(record)
     return record
-
-
-def _peak_rates(
-    optimizer: torch.optim.Optimizer, schedule: Schedule | None, history: History
-) -> list[float]:
-    # Kept in the optimiser, so that a continued run doesn't take a decayed rate for the peak.
-    if schedule is not None:
-        for group in optimizer.param_groups:
-            group.setdefault("peak_lr", group["lr"])
-    return [group.get("peak_lr", group["lr"]) for group in optimizer.param_groups]
 
 
 def _endless(batches: Iterable[Batch]) -> Iterator[Batch]:
@@ -247,24 +273,3 @@ def _endless(batches: Iterable[Batch]) -> Iterator[Batch]:
             yield batch
         if empty:
             raise ValueError("batches: expected at least one, or an iterable that can restart")
-
-
-def _check(
-    steps: int,
-    evaluate_every: int | None,
-    evaluate: object | None,
-    stop: object | None,
-    accumulate: int,
-    autocast: torch.dtype | None,
-) -> None:
-    if steps < 1:
-        raise ValueError(f"steps: expected at least 1, got {steps}")
-    if accumulate < 1:
-        raise ValueError(f"accumulate: expected at least 1, got {accumulate}")
-    if evaluate_every is not None and evaluate_every < 1:
-        raise ValueError(f"evaluate_every: expected at least 1, got {evaluate_every}")
-    if evaluate is None and (stop is not None or evaluate_every is not None):
-        raise ValueError("stop, evaluate_every: expected `evaluate` as well, got None")
-    if autocast not in (None, torch.bfloat16):
-        # float16 would need its loss scaled, or small gradients vanish.
-        raise ValueError(f"autocast: expected torch.bfloat16 or None, got {autocast}")

@@ -9,6 +9,9 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from attention_guide.functional import _checks
+from attention_guide.layers import _check
+
 PairLoss = Callable[[Callable[[Tensor, Tensor], Tensor], tuple[Tensor, Tensor]], Tensor]
 
 
@@ -27,7 +30,7 @@ def cross_entropy(
 
     Args:
         logits: Scores before the softmax, float, shape `(..., V)`.
-        targets: Right ids, int64, shape `(...)`.
+        targets: Right ids, any integer dtype, shape `(...)`.
         pad_id: Targets of this id count for nothing; `None` to count all.
         label_smoothing: `ε`, from 0 to 1.
 
@@ -35,7 +38,9 @@ def cross_entropy(
         The mean loss in nats a token, a scalar; 0 where every target is padding.
 
     Raises:
-        ValueError: The shapes don't match, or `label_smoothing` is outside 0 to 1.
+        TypeError: The logits aren't floating-point, or the targets no integers.
+        ValueError: The shapes don't match, `label_smoothing` is outside 0 to 1, or, on CPU, a
+            target that counts is outside the vocabulary.
 
     Source:
         Szegedy et al. (2016), section 7; used with ε = 0.1 by Vaswani et al. (2017), section 5.4.
@@ -46,6 +51,8 @@ def cross_entropy(
         >>> cross_entropy(logits, torch.tensor([3, 0]), pad_id=0)
         tensor(1.3863)
     """
+    _checks.floating("logits", logits)
+    _checks.integral("targets", targets)
     if logits.ndim < 1 or logits.shape[:-1] != targets.shape:
         raise ValueError(
             "targets: expected the shape of logits without its last axis, "
@@ -53,9 +60,11 @@ def cross_entropy(
         )
     if not 0.0 <= label_smoothing <= 1.0:
         raise ValueError(f"label_smoothing: expected 0 to 1, got {label_smoothing}")
+    targets = targets.long()  # in uint8, torch takes -100 for 156
     counted = torch.ones_like(targets, dtype=torch.bool) if pad_id is None else targets != pad_id
     # A padding id such as -100 is no index into the vocabulary; any index will do there.
     targets = targets.masked_fill(~counted, 0)
+    _check.check_below("targets", targets, logits.shape[-1], "V")
     log_probs = logits.log_softmax(dim=-1)
     loss = -log_probs.gather(-1, targets.unsqueeze(-1)).squeeze(-1)
     if label_smoothing > 0.0:

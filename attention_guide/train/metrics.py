@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Hashable, Sequence
+from numbers import Number
 from types import ModuleType
 from typing import TypeVar
 
@@ -81,13 +82,14 @@ def accuracy(predictions: Sequence[Item], targets: Sequence[Item]) -> float:
         The share, 0 to 1.
 
     Raises:
-        ValueError: The numbers differ, or there is nothing to compare.
+        ValueError: The numbers differ, a tensor isn't one-dimensional (logits want
+            `token_accuracy`), or there is nothing to compare.
 
     Examples:
         >>> accuracy([0, 1, 1, 2], [0, 1, 2, 2])
         0.75
     """
-    return exact_match(_plain(predictions), _plain(targets))
+    return exact_match(_plain("predictions", predictions), _plain("targets", targets))
 
 
 def f1_score(
@@ -111,7 +113,9 @@ def f1_score(
         The score, 0 to 1; a class without a true or a predicted example counts as 0.
 
     Raises:
-        ValueError: The numbers differ, there is nothing to compare, or the average is unknown.
+        ValueError: The numbers differ, a tensor isn't one-dimensional, there is nothing to
+            compare, the average is unknown, or `positive` is a number and the classes aren't, or
+            the other way round.
 
     Source:
         van Rijsbergen (1979), "Information Retrieval", 2nd edition, chapter 7, with equal
@@ -121,7 +125,7 @@ def f1_score(
         >>> round(f1_score([0, 1, 1, 2], [0, 1, 2, 2]), 4)
         0.7778
     """
-    predictions, targets = _plain(predictions), _plain(targets)
+    predictions, targets = _plain("predictions", predictions), _plain("targets", targets)
     _check_numbers(predictions, targets)
     if average not in ("macro", "weighted", "micro", "binary"):
         raise ValueError(f"average: expected macro, weighted, micro or binary, got {average!r}")
@@ -132,11 +136,13 @@ def f1_score(
         both = predicted[cls] + wanted[cls]
         return 2 * right[cls] / both if both else 0.0
 
+    classes = set(predicted) | set(wanted)
     if average == "binary":
+        if all(isinstance(cls, Number) != isinstance(positive, Number) for cls in classes):
+            raise ValueError(f"positive: expected a class, as {targets[0]!r}; got {positive!r}")
         return score(positive)
     if average == "micro":
         return sum(right.values()) / len(targets)
-    classes = set(predicted) | set(wanted)
     if average == "macro":
         return sum(map(score, classes)) / len(classes)
     return sum(wanted[cls] * score(cls) for cls in classes) / len(targets)
@@ -184,7 +190,9 @@ def bleu(predictions: Sequence[str], references: Sequence[str], *, tokenize: str
         The score. It belongs to a setting: report the tokeniser beside it.
 
     Raises:
-        ValueError: The numbers differ, or there is nothing to compare.
+        TypeError: `predictions` or `references` is one string.
+        ValueError: The numbers differ, there is nothing to compare, or sacreBLEU has no such
+            tokeniser.
         ImportError: sacreBLEU isn't installed.
 
     Source:
@@ -194,8 +202,11 @@ def bleu(predictions: Sequence[str], references: Sequence[str], *, tokenize: str
         >>> bleu(["one hundred and two"], ["one hundred and two"])
         100.0...
     """
-    _check_numbers(predictions, references)
-    score = _sacrebleu("bleu").corpus_bleu(list(predictions), [list(references)], tokenize=tokenize)
+    _check_texts(predictions, references)
+    sacrebleu = _sacrebleu("bleu")
+    if tokenize not in (known := sacrebleu.BLEU.TOKENIZERS):
+        raise ValueError(f"tokenize: expected one of {', '.join(known)}; got {tokenize!r}")
+    score = sacrebleu.corpus_bleu(list(predictions), [list(references)], tokenize=tokenize)
     return float(score.score)
 
 
@@ -211,6 +222,7 @@ def chrf(predictions: Sequence[str], references: Sequence[str], *, word_order: i
         The score.
 
     Raises:
+        TypeError: `predictions` or `references` is one string.
         ValueError: The numbers differ, or there is nothing to compare.
         ImportError: sacreBLEU isn't installed.
 
@@ -222,7 +234,7 @@ def chrf(predictions: Sequence[str], references: Sequence[str], *, word_order: i
         >>> chrf(["einundzwanzig"], ["einundzwanzig"])
         100.0...
     """
-    _check_numbers(predictions, references)
+    _check_texts(predictions, references)
     score = _sacrebleu("chrf").corpus_chrf(
         list(predictions), [list(references)], word_order=word_order
     )
@@ -237,9 +249,18 @@ def _sacrebleu(name: str) -> ModuleType:
     return sacrebleu
 
 
-def _plain(values: Sequence[Item]) -> Sequence[Item]:
+def _plain(name: str, values: Sequence[Item]) -> Sequence[Item]:
+    if isinstance(values, Tensor) and values.ndim != 1:
+        raise ValueError(f"{name}: expected (N,), a class each; got {tuple(values.shape)}")
     # Tensors as elements would be compared, but not counted: each hashes as itself.
     return values.tolist() if isinstance(values, Tensor) else values
+
+
+def _check_texts(predictions: Sequence[str], references: Sequence[str]) -> None:
+    for name, texts in (("predictions", predictions), ("references", references)):
+        if isinstance(texts, str):  # its characters would count as texts
+            raise TypeError(f"{name}: expected several texts; got one string: {texts[:20]!r}")
+    _check_numbers(predictions, references)
 
 
 def _check_numbers(predictions: Sequence[Item], references: Sequence[Item]) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import io
 import os
+import pickle
 import random
 import tempfile
 from collections.abc import Mapping
@@ -18,6 +19,7 @@ import torch.distributed as dist
 from torch import nn
 
 from attention_guide.train import distributed
+from attention_guide.train._check import check_optimizer, check_readable, check_weights
 from attention_guide.train.loop import History
 
 # The last bytes of a file: what it is, and the SHA-256 of everything before them. torch reads
@@ -30,7 +32,7 @@ _TRUNCATED: Final = (
 
 
 class CheckpointError(ValueError):
-    """A checkpoint that must not be used: truncated, altered, or of another model."""
+    """A checkpoint that must not be used: truncated, altered, unreadable, or without a part."""
 
 
 @runtime_checkable
@@ -68,6 +70,10 @@ def save_training(
         parts: Name to whatever else has a state: the position in the data
             (`{"batches": batches}`, for `PairBatches` or `BucketBatches`), an `EarlyStopping`.
 
+    Raises:
+        TypeError: Something in a state couldn't be read again, such as a path or one of NumPy's
+            numbers. Nothing is written then.
+
     Examples:
         >>> import pathlib, tempfile
         >>> model = nn.Linear(2, 1)
@@ -80,10 +86,12 @@ def save_training(
     state = {
         "model": distributed.weights_of(model),
         "optimizer": distributed.whole(optimizer.state_dict()),
+        "kind": type(optimizer).__name__,
         "history": asdict(history),
         "random": _every_process(random_state()),
         "parts": {name: part.state_dict() for name, part in (parts or {}).items()},
     }
+    check_readable(**state)
     if distributed.is_main():
         _write(Path(path), state)
     if distributed.world_size() > 1:
@@ -100,7 +108,8 @@ def load_training(
     """Put the state that `save_training` wrote back into a model and its optimiser.
 
     The random states of torch, NumPy and Python are put back as well, so that dropout goes on
-    with the same draws. Nothing is changed unless the file is whole.
+    with the same draws. Nothing is changed unless the file is whole, the model has its parameters
+    and the optimiser is of its kind; neither of the two unless the parts take their states.
 
     Args:
         path: The file.
@@ -112,23 +121,30 @@ def load_training(
         The history, to be passed to `fit` as `history=`.
 
     Raises:
-        CheckpointError: The file is truncated or altered, or lacks one of the parts.
+        CheckpointError: The file is truncated or altered, holds what can't be read without
+            running code, or lacks one of the parts.
         FileNotFoundError: There is no such file.
-        RuntimeError: The model has other parameters (torch's own message).
+        RuntimeError: The model has other parameters.
+        ValueError: The optimiser is of another kind, or its groups of other sizes.
 
     Examples:
         See `save_training`.
     """
     data = _verified(Path(path))
     # weights_only: the file may come from somebody else, and a pickle can run code.
-    state = torch.load(io.BytesIO(data), weights_only=True, map_location="cpu")
+    try:
+        state = torch.load(io.BytesIO(data), weights_only=True, map_location="cpu")
+    except pickle.UnpicklingError as error:
+        raise CheckpointError(f"{path}: holds what can't be read without running code") from error
     missing = set(parts or {}) - set(state["parts"])
     if missing:
         raise CheckpointError(f"{path}: has no part {', '.join(sorted(missing))}")
-    distributed.load_weights(model, state["model"])
-    _load_optimizer(optimizer, state["optimizer"])
+    check_weights(model, state["model"])
+    check_optimizer(optimizer, state["optimizer"], state.get("kind"))
     for name, part in (parts or {}).items():
         part.load_state_dict(state["parts"][name])
+    distributed.load_weights(model, state["model"])
+    _load_optimizer(optimizer, state["optimizer"])
     rank = dist.get_rank() if distributed.world_size() > 1 else 0
     if rank < len(state["random"]):  # a new process more than there were keeps its own
         set_random_state(state["random"][rank])

@@ -1,5 +1,6 @@
 """Padding and batches: nothing lost, nothing doubled, the same order for the same seed."""
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import given
@@ -38,6 +39,24 @@ def test_another_padding_id():
 def test_wrong_arguments_are_named(options, message):
     with pytest.raises(ValueError, match=message):
         pad_batch(**options)
+
+
+@pytest.mark.parametrize(
+    ("sequences", "options", "message"),
+    [
+        ([[1.7, 2], [3]], {}, "sequences: expected integers; got a float"),
+        ([torch.tensor([1.0])], {}, "sequences: expected integers; got a float"),
+        ([[1, 2], [3]], {"pad_id": 0.5}, "pad_id: expected an integer; got float: 0.5"),
+    ],
+)
+def test_a_fraction_is_not_cut_off(sequences, options, message):
+    with pytest.raises(TypeError, match=message):
+        pad_batch(sequences, **options)
+
+
+@pytest.mark.parametrize("kind", [torch.tensor, np.array, lambda row: np.array(row, np.int32)])
+def test_ids_may_be_tensors_or_numpys(kind):
+    assert pad_batch([kind([1, 2]), kind([3])], pad_id=np.int64(4)).tolist() == [[1, 2], [3, 4]]
 
 
 def test_lengths_of_wants_a_batch():

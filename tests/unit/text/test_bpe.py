@@ -111,6 +111,11 @@ def test_what_is_wrong_is_named(bpe, tmp_path):
         ByteBPE({bytes([b]): b for b in range(256)}, [], {"<pad>": 0})
     with pytest.raises(ValueError, match="n, min_count"):
         learn_byte_merges([], -1)
+    for train in (ByteBPE.train, learn_byte_merges):
+        with pytest.raises(TypeError, match=r"texts: expected several.*; got one string: 'hello h"):
+            train("hello hello", 262)
+    with pytest.raises(TypeError, match=r"ids: expected an integer; got float: 3\.7"):
+        bpe.decode([3.7])
     with pytest.raises(UnicodeEncodeError):
         bpe.encode("\ud800")
     with pytest.raises(KeyError):

@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from attention_guide.functional import attention, causal_mask, combine, document_mask
@@ -74,6 +74,20 @@ def test_what_is_wrong_is_named():
         pack([], 4)
 
 
+@pytest.mark.parametrize("ids", [[[1.5]], [["1"]], [torch.tensor([1.0])]])
+def test_what_is_no_id_is_refused(ids):
+    for packing in (pack, pack_stream):
+        with pytest.raises(TypeError, match="sequences: expected an integer; got"):
+            packing(ids, 1)
+
+
+def test_a_padding_id_that_is_no_integer_is_refused():
+    with pytest.raises(TypeError, match=r"pad_id: expected an integer; got float: 0\.5"):
+        pack([[1]], 4, pad_id=0.5)
+    with pytest.raises(TypeError, match=r"pad_id: expected an integer; got float: 0\.5"):
+        next_tokens(pack([[1]], 4), pad_id=0.5)
+
+
 PAIRS = st.lists(
     st.tuples(st.lists(st.integers(3, 9), min_size=1, max_size=9),
               st.lists(st.integers(3, 9), min_size=1, max_size=9)),
@@ -83,11 +97,14 @@ PAIRS = st.lists(
 
 @settings(max_examples=80, deadline=None)
 @given(PAIRS, st.integers(18, 60), st.integers(0, 3))
+@example([([1] * 4, [1]), ([1] * 4, [2] * 4), ([1] * 4, [3])], 10, 4)  # lengths that tie
 def test_buckets_hold_every_pair_once_and_keep_to_the_limit(pairs, limit, epoch):
     sources, targets = ([p[i] for p in pairs] for i in range(2))
     batches = BucketBatches(sources, targets, limit)
     plan = batches.plan(epoch)
     assert sorted(i for batch in plan for i in batch) == list(range(len(pairs)))
+    sizes = [sorted(map(len, batches.plan(n))) for n in (0, epoch)]
+    assert sizes[0] == sizes[1]
     assert len(plan) == len(batches)
     for source, target in batches:
         assert source.numel() + target.numel() <= limit

@@ -1,5 +1,7 @@
 """Character and word tokenizers: what they know comes back, what they don't is `<unk>`."""
 
+import re
+
 import pytest
 import torch
 from hypothesis import given, settings
@@ -40,6 +42,23 @@ def test_a_special_written_in_a_text_is_not_that_special(kind):
     ids = tokenizer.encode("<eos>")
     assert 2 not in ids
     assert 0 not in ids
+
+
+@pytest.mark.parametrize("word", ["नमस्ते", "cafe\u0301", "e\u0301te\u0301", "ด้วย", "שָׁלוֹם"])
+def test_combining_marks_stay_with_their_word(word):
+    assert WordTokenizer.split(f"{word} {word}!") == [word, f" {word}", "!"]
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.text(st.characters(exclude_categories=["Cs", "Mn", "Mc", "Me"])))
+def test_words_without_combining_marks_are_cut_as_ever(text):
+    assert WordTokenizer.split(text) == re.findall(r" ?\w+| ?[^\w\s]+|\s", text)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_one_string_is_not_several_texts(kind):
+    with pytest.raises(TypeError, match="texts: expected several"):
+        kind.train("banana")
 
 
 def test_the_most_frequent_pieces_are_kept():

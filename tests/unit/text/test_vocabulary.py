@@ -59,6 +59,17 @@ def test_ids_outside_raise_and_do_not_count_from_the_end(index):
         Vocabulary("ab").decode([index])
 
 
+def test_what_is_no_id_or_no_list_of_texts_is_refused():
+    with pytest.raises(TypeError, match=r"ids: expected an integer; got float: 3\.9"):
+        Vocabulary("ab").decode([3.9])
+    with pytest.raises(TypeError, match="ids: expected an integer; got float"):
+        Vocabulary("ab").decode(torch.tensor([3.0]))
+    with pytest.raises(ValueError, match=r"ids: expected one row of integers; got \(1, 2\)"):
+        Vocabulary("ab").decode(torch.tensor([[3, 4]]))
+    with pytest.raises(TypeError, match="texts: expected several"):
+        Vocabulary.from_texts("hello")
+
+
 @pytest.mark.parametrize("wrong", [["a", "a"], ["<pad>"], ["<eos>", "a"]])
 def test_repeated_and_reserved_tokens_are_refused(wrong):
     with pytest.raises(ValueError, match="is a special or is listed twice"):

@@ -47,6 +47,19 @@ def test_what_a_vocabulary_must_have(tmp_path: Path) -> None:
     assert (made.tokens, made.lowercase) == (VOCABULARY, False)
 
 
+@pytest.mark.parametrize("index", [-1, 11])
+def test_ids_outside_are_named(index: int) -> None:
+    with pytest.raises(IndexError, match=rf"ids: expected 0 ≤ id < 11; got {index}"):
+        WordPiece([*VOCABULARY[:10], "b"]).decode([5, index])
+
+
+def test_one_string_and_fractions_are_refused() -> None:
+    with pytest.raises(TypeError, match=r"texts: expected several.*; got one string: 'hello'"):
+        WordPiece(VOCABULARY).batch("hello")
+    with pytest.raises(TypeError, match=r"ids: expected an integer; got float: 5\.5"):
+        WordPiece(VOCABULARY).decode([5.5])  # type: ignore[list-item]
+
+
 def test_room_for_the_specials() -> None:
     tokenizer = WordPiece(VOCABULARY)
     with pytest.raises(ValueError, match="max_len: expected at least 3"):

@@ -58,6 +58,16 @@ def test_what_is_no_distribution_is_refused(probs, targets, message):
         calibration_error(probs, targets)
 
 
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+@pytest.mark.parametrize("classes", [10, 1000])
+def test_probabilities_of_low_precision_are_probabilities(dtype, classes):
+    logits = torch.randn(500, classes, generator=torch.Generator().manual_seed(0))
+    probs, targets = logits.to(dtype).softmax(dim=1), torch.zeros(500, dtype=torch.long)
+    assert int(reliability(probs, targets).counts.sum()) == 500
+    with pytest.raises(ValueError, match="rows that sum to 1"):
+        reliability(probs * 1.02, targets)
+
+
 def test_no_bins_are_refused():
     with pytest.raises(ValueError, match="bins: expected at least 1"):
         reliability(torch.tensor([[0.5, 0.5]]), torch.tensor([0]), bins=0)

@@ -3,6 +3,7 @@
 import math
 import re
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
@@ -62,10 +63,39 @@ def test_the_schedule_multiplies_each_groups_own_rate(data):
         {"params": model[0].parameters(), "lr": 0.1},
         {"params": model[2].parameters(), "lr": 0.01},
     ]
-    sgd = torch.optim.SGD(groups)
+    sgd, seen = torch.optim.SGD(groups), []
+    sgd.register_step_post_hook(lambda o, *_: seen.append([g["lr"] for g in o.param_groups]))
     history = fit(model, data, squared, steps=2, optimizer=sgd, schedule=constant(4))
     assert history.rate == pytest.approx([0.025, 0.05])
-    assert [group["lr"] for group in sgd.param_groups] == pytest.approx([0.05, 0.005])
+    assert seen[1] == pytest.approx([0.05, 0.005])
+
+
+def test_the_optimisers_own_rates_are_the_peak_before_and_after_every_fit(data):
+    model, adam = make()
+    fit(model, data, squared, steps=4, optimizer=adam, schedule=cosine(0, 4))
+    assert fit(model, data, squared, steps=1, optimizer=adam).rate == [0.01]
+    adam.param_groups[0]["lr"] = 1e-4
+    assert fit(model, data, squared, steps=1, optimizer=adam, schedule=constant()).rate == [1e-4]
+
+
+def test_a_body_that_the_optimiser_does_not_hold_is_as_a_frozen_one(data):
+    losses, norms = [], []
+    for frozen in (False, True):
+        model, _ = make()
+        model[0].requires_grad_(not frozen)
+        sgd = torch.optim.SGD(model[2].parameters(), lr=0.1)
+        history = fit(model, data, squared, steps=9, optimizer=sgd)
+        losses.append(history.loss)
+        norms.append(history.grad_norm)
+    assert losses[0] == losses[1]
+    assert norms[0] == norms[1]
+
+
+def test_what_the_optimiser_holds_outside_the_model_is_clipped_too(data):
+    model, factor = nn.Linear(3, 1), nn.Parameter(torch.tensor(1000.0))
+    sgd = torch.optim.SGD([*model.parameters(), factor], lr=1.0)
+    fit(model, data, lambda m, x: factor * squared(m, x), steps=1, optimizer=sgd)
+    assert 0 < abs(float(factor.detach()) - 1000.0) <= 1.0
 
 
 def test_evaluates_in_eval_mode_without_gradients_on_time_and_at_the_end(data):
@@ -122,6 +152,82 @@ def test_a_loss_that_is_not_finite_stops_before_it_spoils_the_weights(data):
     with pytest.raises(FloatingPointError, match="loss is nan at step 1"):
         fit(model, data, lambda m, x: squared(m, x) * math.nan, steps=2, optimizer=adam)
     assert all(torch.equal(a, b) for a, b in zip(weights, model.parameters(), strict=True))
+
+
+@pytest.mark.parametrize("clip_norm", [1.0, None])
+def test_a_gradient_that_is_not_finite_stops_before_it_spoils_the_weights(data, clip_norm):
+    model, adam = make()
+    weights = [p.detach().clone() for p in model.parameters()]
+
+    def loss(model, x):  # the root has the value 0 and the slope infinity
+        return (model(x) * 0).abs().sqrt().mean()
+
+    with pytest.raises(FloatingPointError, match="gradient norm is nan at step 1"):
+        fit(model, data, loss, steps=1, optimizer=adam, clip_norm=clip_norm)
+    assert all(torch.equal(a, b) for a, b in zip(weights, model.parameters(), strict=True))
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"clip_norm": -1.0}, "clip_norm: expected a number above 0; got -1.0"),
+        ({"clip_norm": 0}, "clip_norm: expected a number above 0; got 0"),
+        ({"clip_norm": math.nan}, "clip_norm: expected a number above 0; got nan"),
+        ({"schedule": lambda step: -0.1}, r"schedule\(1\): expected a number at least 0; got -0.1"),
+        ({"schedule": lambda step: math.nan}, r"schedule\(1\): expected a number at least 0"),
+        ({"weigh": lambda batch: -1.0}, r"weigh\(batch\): expected a number at least 0; got -1.0"),
+        ({"weigh": lambda batch: math.inf}, r"weigh\(batch\): expected a finite number"),
+        ({"weigh": lambda batch: 0.0}, "weigh: expected more than 0 for the batches of a step"),
+    ],
+)
+def test_numbers_that_would_spoil_the_run_are_refused(data, options, message):
+    model, adam = make()
+    weights = [p.detach().clone() for p in model.parameters()]
+    with pytest.raises(ValueError, match=message):
+        fit(model, data, squared, steps=1, optimizer=adam, **options)
+    assert all(torch.equal(a, b) for a, b in zip(weights, model.parameters(), strict=True))
+
+
+def test_a_batch_that_counts_for_nothing_leaves_the_step_to_the_others(data):
+    (one, adam), (two, other) = make(), make()
+    zeros = {"accumulate": 2, "weigh": lambda x: float(x is data[0])}
+    history = fit(one, data[:2], squared, steps=1, optimizer=adam, **zeros)
+    assert history.loss == fit(two, data[:1], squared, steps=1, optimizer=other).loss
+
+
+@pytest.mark.parametrize(
+    ("given", "error", "message"),
+    [
+        (lambda loss: 1.0, TypeError, r"loss\(model, batch\): expected a torch.Tensor; got float"),
+        (lambda loss: None, TypeError, "expected a torch.Tensor; got NoneType"),
+        (lambda loss: loss.repeat(2), ValueError, r"expected one number.*; got shape \(2,\)"),
+        (lambda loss: loss.detach(), ValueError, r"with a gradient; got shape \(\) without one"),
+    ],
+)
+def test_a_loss_that_is_not_one_number_with_a_gradient_is_refused(data, given, error, message):
+    model, adam = make()
+    with pytest.raises(error, match=message):
+        fit(model, data, lambda m, x: given(squared(m, x)), steps=1, optimizer=adam)
+
+
+@pytest.mark.parametrize("value", ["high", "0.5", [0.5], None])
+def test_an_evaluation_that_is_no_number_is_named(data, value):
+    model, adam = make()
+    with pytest.raises(TypeError, match=r"evaluate: acc: expected a number; got"):
+        fit(model, data, squared, steps=1, optimizer=adam, evaluate=lambda m: {"acc": value})
+
+
+def test_numbers_of_numpy_become_pythons(data, tmp_path):
+    model, adam = make()
+    adam.param_groups[0]["lr"] = np.float64(0.01)
+    history = fit(
+        model, data, squared, steps=2, optimizer=adam, schedule=lambda step: np.float32(0.5),
+        evaluate=lambda m: {"a": np.mean([1.0, 0.0]), "b": np.float32(2), "c": torch.tensor(3.0)},
+        stop=lambda row: np.bool_(True), evaluate_every=1,
+    )  # fmt: skip
+    assert history.evaluations[0] == {**history.evaluations[0], "a": 0.5, "b": 2.0, "c": 3.0}
+    save_training(tmp_path / "run.pt", model, adam, history)
+    assert load_training(tmp_path / "run.pt", model, adam) == history
 
 
 @pytest.mark.parametrize(

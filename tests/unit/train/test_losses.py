@@ -78,6 +78,36 @@ def test_targets_of_another_shape_are_refused(shape):
         cross_entropy(torch.randn(2, 4, 5), torch.ones(shape, dtype=torch.long))
 
 
+@pytest.mark.parametrize(
+    ("targets", "error", "message"),
+    [
+        (
+            torch.tensor([1, 5]),
+            ValueError,
+            "targets: expected numbers from 0 to below V = 5; got 5",
+        ),
+        (torch.tensor([1, -1]), ValueError, "below V = 5; got -1"),
+        (
+            torch.tensor([1.0, 2.0]),
+            TypeError,
+            "targets: expected an integer tensor; got torch.float",
+        ),
+    ],
+)
+def test_targets_that_are_no_ids_are_refused(targets, error, message):
+    with pytest.raises(error, match=message):
+        cross_entropy(torch.randn(2, 5), targets, pad_id=0)
+
+
+@pytest.mark.parametrize("dtype", [torch.uint8, torch.int32])
+def test_targets_of_any_integer_dtype_count_the_same(dtype):
+    logits, targets = torch.randn(4, 200), torch.tensor([0, 156, 2, 199])
+    wanted = cross_entropy(logits, targets)
+    assert cross_entropy(logits, targets.to(dtype)) == wanted
+    # 156 is what -100 would be in uint8
+    assert cross_entropy(logits, targets.to(dtype), pad_id=-100) == wanted
+
+
 @pytest.mark.parametrize("smoothing", [-0.1, 1.1])
 def test_smoothing_outside_its_range_is_refused(smoothing):
     with pytest.raises(ValueError, match="label_smoothing: expected 0 to 1"):

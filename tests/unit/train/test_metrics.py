@@ -99,6 +99,40 @@ def test_tensors_count_as_their_numbers():
         f1_score([1], [1], average="best")
 
 
+@pytest.mark.parametrize("measure", [accuracy, f1_score])
+def test_logits_are_no_classes(measure):
+    with pytest.raises(
+        ValueError, match=r"predictions: expected \(N,\), a class each; got \(2, 3\)"
+    ):
+        measure(torch.zeros(2, 3), torch.tensor([0, 1]))
+    with pytest.raises(ValueError, match=r"targets: expected \(N,\), a class each; got \(2, 1\)"):
+        measure(torch.tensor([0, 1]), torch.tensor([[0], [1]]))
+
+
+def test_a_positive_class_of_another_kind_is_refused():
+    with pytest.raises(ValueError, match="positive: expected a class, as 'pos'; got 1"):
+        f1_score(["neg"], ["pos"], average="binary")
+    with pytest.raises(ValueError, match="positive: expected a class, as 1; got 'pos'"):
+        f1_score([0], [1], average="binary", positive="pos")
+    assert f1_score(["pos"], ["pos"], average="binary", positive="pos") == 1.0
+    assert f1_score([0.0], [0.0], average="binary") == 0.0  # nothing to find, nothing found
+
+
+@pytest.mark.parametrize("measure", [bleu, chrf])
+def test_one_string_is_not_several_texts(measure):
+    with pytest.raises(
+        TypeError, match="predictions: expected several texts; got one string: 'abc"
+    ):
+        measure("abc", ["a", "b", "c"])
+    with pytest.raises(TypeError, match="references: expected several texts"):
+        measure(["a", "b", "c"], "abc")
+
+
+def test_a_tokeniser_that_sacrebleu_does_not_have_is_named():
+    with pytest.raises(ValueError, match=r"tokenize: expected one of none, .*13a.*; got 'zzz'"):
+        bleu(["a"], ["a"], tokenize="zzz")
+
+
 def test_perplexity_is_the_exponential_of_the_loss():
     assert perplexity(0.0) == 1.0
     assert perplexity(3.0, base=2.0) == 8.0
