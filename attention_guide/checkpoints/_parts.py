@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Final
 
 from torch import Tensor
 
@@ -12,6 +13,9 @@ from attention_guide.models.rotary import Yarn
 
 _YARN = ("factor", "original_max_position_embeddings", "beta_fast", "beta_slow", "attention_factor")
 _LLAMA_3 = (*_YARN[:2], "low_freq_factor", "high_freq_factor")
+# Our language models hold no special ids; without these lines Hugging Face's readers put their
+# own in, which mean something else here or lie outside the vocabulary.
+NO_SPECIALS: Final = dict.fromkeys(("bos_token_id", "eos_token_id", "pad_token_id"))
 
 
 def read_rope(config: Mapping[str, Any]) -> tuple[float, Yarn | None, dict[str, Any]]:
@@ -34,9 +38,22 @@ def read_rope(config: Mapping[str, Any]) -> tuple[float, Yarn | None, dict[str, 
     if not settings.get("truncate", True):
         raise ValueError("config: truncate: expected True")
     factor, length = (settings[name] for name in _YARN[:2])
+    if factor is None:
+        factor = config["max_position_embeddings"] / length
     fast, slow, attention = (settings.get(name) for name in _YARN[2:])
+    if attention is None:
+        attention = _attention_factor(float(factor), settings)
     yarn = Yarn(float(factor), int(length), float(fast or 32.0), float(slow or 1.0), attention)
     return base, yarn, settings
+
+
+def _attention_factor(factor: float, settings: Mapping[str, Any]) -> float | None:
+    """Their two stretches make one factor on queries and keys; `None` where they aren't both."""
+    scale, all_dim = settings.get("mscale"), settings.get("mscale_all_dim")
+    if not (scale and all_dim):
+        return None
+    grow = 0.1 * math.log(max(factor, 1.0))
+    return float((grow * scale + 1) / (grow * all_dim + 1))
 
 
 def write_rope(base: float, yarn: Yarn | None, **more: Any) -> dict[str, Any]:

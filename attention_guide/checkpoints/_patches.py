@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final
 
 from torch import Tensor
@@ -66,6 +66,11 @@ def n_classes(config: Mapping[str, Any], headless: str) -> int:
     if headless in (config.get("architectures") or ()):
         return 0
     return len(config.get("id2label") or range(config.get("num_labels", 2)))
+
+
+def with_head(headed: str, headless: str) -> Callable[[Iterable[str]], str]:
+    """Which of two architectures a state's names tell: the one with a classifier or without."""
+    return lambda names: headed if any(x.startswith("classifier.") for x in names) else headless
 
 
 def labels(n: int) -> dict[str, Any]:

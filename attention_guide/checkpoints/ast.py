@@ -8,7 +8,13 @@ from typing import Any, Final
 import torch
 from torch import Tensor
 
-from attention_guide.checkpoints._patches import encoder_rules, labels, n_classes, newer_names
+from attention_guide.checkpoints._patches import (
+    encoder_rules,
+    labels,
+    n_classes,
+    newer_names,
+    with_head,
+)
 from attention_guide.checkpoints.hugging_face import Family, expect, register
 from attention_guide.checkpoints.rename import AnyRule, Rule, same
 from attention_guide.models.ast import AST, ASTConfig
@@ -92,5 +98,6 @@ FAMILY = register(
         prefix=PREFIX,
         bare=lambda model: not model.config.n_classes,
         tidy=newer_names,
+        architecture=with_head("ASTForAudioClassification", "ASTModel"),
     )
 )

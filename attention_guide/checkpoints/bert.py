@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from torch import Tensor, nn
@@ -77,7 +77,7 @@ def _build(config: Mapping[str, Any]) -> Model:
         norm_eps=config["layer_norm_eps"],
         pad_id=config.get("pad_token_id") or 0,
     )
-    kinds = config.get("architectures") or ["BertModel"]
+    kinds = config["architectures"]
     if kinds[0] in ("BertForMaskedLM", "BertForPreTraining"):
         return BertForMaskedWords(sizes)
     if kinds[0] == "BertForSequenceClassification":
@@ -131,6 +131,13 @@ def _tidy(state: dict[str, Tensor]) -> dict[str, Tensor]:
     }
 
 
+def _architecture(names: Iterable[str]) -> str:
+    heads = {name.split(".")[0] for name in names}
+    if "cls" in heads:
+        return "BertForMaskedLM"
+    return "BertForSequenceClassification" if "classifier" in heads else "BertModel"
+
+
 def _owns(model: nn.Module) -> bool:
     return isinstance(model, Model)
 
@@ -141,5 +148,6 @@ FAMILY = register(
         prefix="bert.",
         bare=lambda model: isinstance(model, Bert),
         tidy=_tidy,
+        architecture=_architecture,
     )
 )  # fmt: skip

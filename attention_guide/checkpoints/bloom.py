@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from attention_guide.checkpoints._parts import NO_SPECIALS
 from attention_guide.checkpoints.hugging_face import Family, expect, register
 from attention_guide.checkpoints.rename import AnyRule, Tied, same, split_by_head
 from attention_guide.models.bloom import Bloom, BloomConfig
@@ -68,6 +69,7 @@ def _config(model: Bloom) -> dict[str, Any]:
         "attention_dropout": c.attention_dropout,
         "layer_norm_epsilon": c.norm_eps,
         "tie_word_embeddings": True,
+        **NO_SPECIALS,
     }
 
 

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from typing import Any
 
-from attention_guide.checkpoints._parts import read_rope, unpack_experts, write_rope
+from attention_guide.checkpoints._parts import (
+    NO_SPECIALS,
+    read_rope,
+    unpack_experts,
+    write_rope,
+)
 from attention_guide.checkpoints.hugging_face import Family, expect, register
 from attention_guide.checkpoints.rename import AnyRule, Ignored, same, split, split_by_head
 from attention_guide.models.deepseek import DeepSeek, DeepSeekConfig, ExpertSizes, LatentSizes
-from attention_guide.models.rotary import Yarn
 
 _THEIRS, _OURS = "model.layers.{i}.", "blocks.{i}."
 _ATTENTION, _FEED = _OURS + "self_attention.", _OURS + "feed_forward."
@@ -84,7 +86,7 @@ def _build(config: Mapping[str, Any]) -> DeepSeek:
             n_layers=config["num_hidden_layers"],
             max_len=config["max_position_embeddings"],
             rope_base=base,
-            yarn=_with_attention_factor(yarn, rope),
+            yarn=yarn,
             score_stretch=float(rope.get("mscale_all_dim") or 0.0) if yarn else 0.0,
             norm_eps=config["rms_norm_eps"],
             latent=LatentSizes(
@@ -105,15 +107,6 @@ def _build(config: Mapping[str, Any]) -> DeepSeek:
             ),
         )
     )
-
-
-def _with_attention_factor(yarn: Yarn | None, rope: Mapping[str, Any]) -> Yarn | None:
-    """Their two stretches make one factor on queries and keys, where none is said."""
-    scale, all_dim = rope.get("mscale"), rope.get("mscale_all_dim")
-    if yarn is None or yarn.attention_factor is not None or not (scale and all_dim):
-        return yarn
-    grow = 0.1 * math.log(max(yarn.factor, 1.0))
-    return replace(yarn, attention_factor=(grow * scale + 1) / (grow * all_dim + 1))
 
 
 def _config(model: DeepSeek) -> dict[str, Any]:
@@ -147,6 +140,7 @@ def _config(model: DeepSeek) -> dict[str, Any]:
         "scoring_func": "sigmoid",
         "rope_interleave": True,
         "tie_word_embeddings": False,
+        **NO_SPECIALS,
         **write_rope(
             c.rope_base, c.yarn, **({"mscale_all_dim": c.score_stretch} if c.score_stretch else {})
         ),

@@ -6,16 +6,18 @@ A file of weights is safetensors, numbers and a JSON header; a pickle is refused
 from __future__ import annotations
 
 import importlib
-import json
 import os
 from pathlib import Path
 from typing import Final
 
-import safetensors.torch
 from torch import Tensor
+
+from attention_guide.checkpoints._reading import read_json, read_tensors
 
 PICKLES: Final = (".bin", ".pt", ".pth", ".ckpt", ".pkl", ".pickle", ".h5", ".msgpack")
 WEIGHTS_VARIABLE: Final = "ATTENTION_GUIDE_WEIGHTS"
+WHOLE: Final = "model.safetensors"
+INDEX: Final = "model.safetensors.index.json"
 FILES: Final = ["*.json", "*.txt", "*.safetensors"]
 
 
@@ -53,42 +55,53 @@ def find_folder(source: str | Path) -> Path:
 def read_weights(folder: Path) -> dict[str, Tensor]:
     """Every tensor of a folder's safetensors, sharded or not.
 
+    As in Hugging Face's library, `model.safetensors` comes before the shards of an index.
+
     Args:
         folder: The folder.
 
     Returns:
-        Name to tensor.
+        Name to tensor; a name that two shards hold is taken from the one that the index names.
 
     Raises:
         FileNotFoundError: It has no weights, or a shard is missing.
-        ValueError: It has pickles only, or the index names a file outside the folder.
+        ValueError: It has pickles only, a file is damaged, or the index has no `weight_map` or
+            names a file outside the folder.
 
     Examples:
-        >>> import tempfile, torch
+        >>> import safetensors.torch, tempfile, torch
         >>> folder = Path(tempfile.mkdtemp())
         >>> safetensors.torch.save_file({"w": torch.zeros(2)}, folder / "model.safetensors")
         >>> read_weights(folder)
         {'w': tensor([0., 0.])}
     """
-    index = folder / "model.safetensors.index.json"
-    if index.is_file():
-        places = json.loads(index.read_bytes())["weight_map"]
-        shards = sorted(set(places.values()))
-        if outside := [shard for shard in shards if Path(shard).name != shard]:
-            raise ValueError(f"{index}: expected names of files beside it; got {outside}")
-    elif (folder / "model.safetensors").is_file():
-        shards = ["model.safetensors"]
-    else:
+    # Read in Python, so that whoever watches which files a program opens sees this one.
+    if (folder / WHOLE).is_file():
+        return read_tensors((folder / WHOLE).read_bytes(), folder / WHOLE)
+    if not (folder / INDEX).is_file():
         for file in sorted(folder.iterdir()):
             _refuse_pickle(str(file))
         raise FileNotFoundError(f"{folder}: expected model.safetensors; there is none")
-    if missing := [shard for shard in shards if not (folder / shard).is_file()]:
-        raise FileNotFoundError(f"{folder}: expected {missing} as the index names them")
+    places = _read_index(folder / INDEX)
     state: dict[str, Tensor] = {}
-    for shard in shards:
-        # Read in Python, so that whoever watches which files a program opens sees this one.
-        state |= safetensors.torch.load((folder / shard).read_bytes())
+    for shard in sorted(set(places.values())):
+        held = read_tensors((folder / shard).read_bytes(), folder / shard)
+        # What the index doesn't name stays, for the model to refuse as surplus.
+        state |= {name: x for name, x in held.items() if places.get(name, shard) == shard}
     return state
+
+
+def _read_index(index: Path) -> dict[str, str]:
+    """Name to the shard that holds it, each a file beside the index."""
+    places = read_json(index).get("weight_map")
+    if not isinstance(places, dict):
+        raise ValueError(f"{index}: expected a weight_map, from names to files; got {places!r}")
+    shards = sorted({str(shard) for shard in places.values()})
+    if outside := [shard for shard in shards if Path(shard).name != shard]:
+        raise ValueError(f"{index}: expected names of files beside it; got {outside}")
+    if missing := [shard for shard in shards if not (index.parent / shard).is_file()]:
+        raise FileNotFoundError(f"{index.parent}: expected {missing} as the index names them")
+    return places
 
 
 def _refuse_pickle(name: str) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from attention_guide.checkpoints._parts import read_rope, write_rope
+from attention_guide.checkpoints._parts import NO_SPECIALS, read_rope, write_rope
 from attention_guide.checkpoints.hugging_face import Family, expect, register
 from attention_guide.checkpoints.rename import AnyRule, Tied, same
 from attention_guide.models.gemma2 import Gemma2, Gemma2Config
@@ -88,6 +88,7 @@ def _config(model: Gemma2) -> dict[str, Any]:
         "final_logit_softcapping": c.logit_cap,
         "rms_norm_eps": c.norm_eps,
         "tie_word_embeddings": True,
+        **NO_SPECIALS,
         **write_rope(c.rope_base, None),
     }
 

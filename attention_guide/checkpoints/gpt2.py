@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from attention_guide.checkpoints._parts import NO_SPECIALS
 from attention_guide.checkpoints.hugging_face import Family, expect, register
 from attention_guide.checkpoints.rename import AnyRule, Ignored, Tied, same, split, transposed
 from attention_guide.models.gpt2 import GPT2, GPT2Config
@@ -69,6 +70,7 @@ def _config(model: GPT2) -> dict[str, Any]:
         "attn_pdrop": c.dropout,
         "layer_norm_epsilon": c.norm_eps,
         "tie_word_embeddings": True,
+        **NO_SPECIALS,
     }
 
 

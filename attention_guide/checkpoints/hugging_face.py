@@ -10,7 +10,7 @@ import importlib
 import json
 import pkgutil
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -19,9 +19,11 @@ import safetensors.torch
 import torch
 from torch import Tensor, nn
 
+from attention_guide.checkpoints._reading import check_fits, read_json
 from attention_guide.checkpoints.files import write_atomically
-from attention_guide.checkpoints.folders import find_folder, read_weights
+from attention_guide.checkpoints.folders import INDEX, WHOLE, find_folder, read_weights
 from attention_guide.checkpoints.rename import AnyRule, expected_state, to_ours, to_theirs
+from attention_guide.functional import _checks
 
 _FAMILIES: Final[dict[str, Family]] = {}
 
@@ -41,6 +43,8 @@ class Family:
             none does.
         bare: Whether a model of ours has no head, so that its names are written without `prefix`.
         tidy: Brings names of older files to today's.
+        architecture: Tells theirs from a state's names, for a configuration that doesn't say it;
+            `None` where a family has one only.
     """
 
     model_type: str
@@ -51,6 +55,7 @@ class Family:
     prefix: str = ""
     bare: Callable[[Any], bool] = lambda model: False
     tidy: Callable[[dict[str, Tensor]], dict[str, Tensor]] = lambda state: state
+    architecture: Callable[[Iterable[str]], str] | None = None
 
 
 def register(family: Family) -> Family:
@@ -89,7 +94,8 @@ def from_hugging_face(
     """Our model with the weights of one of Hugging Face's.
 
     Args:
-        config: What their `config.json` holds, or `model.config.to_dict()`.
+        config: What their `config.json` holds, or `model.config.to_dict()`. Where it names no
+            architecture, the state's names tell it.
         state: Name to tensor, as their file or `model.state_dict()` has them.
         dtype: What the weights are cast to; `None` for theirs, which is then one for all.
 
@@ -97,8 +103,10 @@ def from_hugging_face(
         The model, in eval mode, on the CPU.
 
     Raises:
-        ValueError: A family or a setting that we don't have, or names, sizes or dtypes that
-            don't fit; the message lists all missing and all surplus names.
+        TypeError: `dtype` isn't a floating-point dtype.
+        ValueError: A family or a setting that we don't have, a setting that isn't there, names,
+            sizes or dtypes that don't fit (the message lists all missing and all surplus names),
+            or a weight too large for `dtype`.
 
     Examples:
         >>> from attention_guide.models import GPT2, GPT2Config
@@ -106,15 +114,31 @@ def from_hugging_face(
         >>> from_hugging_face(config, state)(torch.tensor([[1, 2, 3]])).shape
         torch.Size([1, 3, 7])
     """
-    model = _family(config).build(config)
+    if dtype is not None:
+        _checks.float_dtype("dtype", dtype)
+    family = _family(config)
+    if family.architecture is not None and not config.get("architectures"):
+        config = {**config, "architectures": [family.architecture(state)]}
+    try:
+        model = family.build(config)
+    except KeyError as error:
+        raise ValueError(f"config: {error.args[0]}: expected it; there is none") from error
     ours = rename_state(model, state)
+    if dtype is not None:
+        for name, x in ours.items():
+            check_fits(name, x, dtype)
     model.to(dtype=_dtype(ours) if dtype is None else dtype)
     model.load_state_dict(ours, strict=False)  # what isn't in it is tied, as to_ours has checked
     return model.eval()
 
 
 def to_hugging_face(model: nn.Module) -> tuple[dict[str, Any], dict[str, Tensor]]:
-    """Their configuration and state dict for a model of ours: the way back, exact.
+    """Their configuration and state dict for a model of ours.
+
+    The way back is exact in the weights and in every setting that decides what the model
+    computes. What ours doesn't hold can't come back: the tokenizer, the names of classes (which
+    become `LABEL_0`, `LABEL_1`, …), and special ids that only a generating loop reads, such as a
+    language model's `eos_token_id`; these are written as `None`, for the caller to set.
 
     Args:
         model: A model of one of `families()`.
@@ -134,10 +158,11 @@ def to_hugging_face(model: nn.Module) -> tuple[dict[str, Any], dict[str, Tensor]
         (['GPT2LMHeadModel'], True)
     """
     family = _owner(model)
+    # First, since it says more of what has no place than a list of names would.
+    config = {"model_type": family.model_type, **family.config(model)}
     state = to_theirs(family.rules(model), expected_state(model))
     if family.bare(model):
         state = {name.removeprefix(family.prefix): x for name, x in state.items()}
-    config = {"model_type": family.model_type, **family.config(model)}
     return config, {name: x.detach().cpu().contiguous() for name, x in state.items()}
 
 
@@ -177,6 +202,7 @@ def save_hugging_face(model: nn.Module, folder: str | Path) -> Path:
         The folder.
 
     Raises:
+        FileExistsError: The folder holds a sharded model, which would lie beside the new one.
         ValueError: As `to_hugging_face` has it.
 
     Examples:
@@ -187,22 +213,28 @@ def save_hugging_face(model: nn.Module, folder: str | Path) -> Path:
         >>> sorted(file.name for file in folder.iterdir())
         ['config.json', 'model.safetensors']
     """
+    folder = Path(folder)
+    if (folder / INDEX).exists():
+        raise FileExistsError(
+            f"folder: expected one without a sharded model; got {folder} with {INDEX}: "
+            "delete it and its shards first"
+        )
     config, state = to_hugging_face(model)
     dtype = str(_dtype(state)).removeprefix("torch.")
     text = json.dumps({**config, "torch_dtype": dtype}, indent=2, sort_keys=True) + "\n"
     content = safetensors.torch.save(state, {"format": "pt"})
-    write_atomically(Path(folder) / "config.json", text.encode())
-    write_atomically(Path(folder) / "model.safetensors", content)
-    return Path(folder)
+    write_atomically(folder / "config.json", text.encode())
+    write_atomically(folder / WHOLE, content)
+    return folder
 
 
 def load_hugging_face(source: str | Path, *, dtype: torch.dtype | None = None) -> nn.Module:
     """Our model with weights from a folder or from the hub.
 
     Args:
-        source: A folder with `config.json` and `model.safetensors` (or a sharded
-            `model.safetensors.index.json`), or a name on the hub such as `"gpt2"`, which is first
-            looked for in the folder that `ATTENTION_GUIDE_WEIGHTS` names.
+        source: A folder with `config.json` and `model.safetensors` (or, where there is none, a
+            sharded `model.safetensors.index.json`), or a name on the hub such as `"gpt2"`, which
+            is first looked for in the folder that `ATTENTION_GUIDE_WEIGHTS` names.
         dtype: What the weights are cast to; `None` for theirs.
 
     Returns:
@@ -210,7 +242,8 @@ def load_hugging_face(source: str | Path, *, dtype: torch.dtype | None = None) -
 
     Raises:
         FileNotFoundError: There is no such folder, and no hub in reach.
-        ValueError: Weights as a pickle only, or as `from_hugging_face` has it.
+        TypeError: `dtype` isn't a floating-point dtype.
+        ValueError: Weights as a pickle only, a damaged file, or as `from_hugging_face` has it.
 
     Examples:
         >>> import tempfile
@@ -221,7 +254,7 @@ def load_hugging_face(source: str | Path, *, dtype: torch.dtype | None = None) -
         True
     """
     folder = find_folder(source)
-    config = json.loads((folder / "config.json").read_bytes())
+    config = read_json(folder / "config.json")
     return from_hugging_face(config, read_weights(folder), dtype=dtype)
 
 

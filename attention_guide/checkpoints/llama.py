@@ -8,7 +8,12 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from attention_guide.checkpoints._parts import read_rope, unpack_experts, write_rope
+from attention_guide.checkpoints._parts import (
+    NO_SPECIALS,
+    read_rope,
+    unpack_experts,
+    write_rope,
+)
 from attention_guide.checkpoints.hugging_face import Family, expect, register
 from attention_guide.checkpoints.rename import AnyRule, Ignored, Tied, same
 from attention_guide.models.llama import Llama, LlamaConfig
@@ -85,6 +90,8 @@ def _build(config: Mapping[str, Any]) -> Llama:
 def _config(model: Llama) -> dict[str, Any]:
     c = model.config
     kind = _kind(model)
+    if c.sinks:
+        raise ValueError("model: Hugging Face's Llama, Mistral and Mixtral have no sinks; got them")
     config = {
         "architectures": [f"{kind.capitalize()}ForCausalLM"],
         "hidden_act": "silu",
@@ -99,6 +106,7 @@ def _config(model: Llama) -> dict[str, Any]:
         "rms_norm_eps": c.norm_eps,
         "tie_word_embeddings": c.tie_weights,
         "attention_dropout": 0.0,
+        **NO_SPECIALS,
         **write_rope(c.rope_base, c.yarn),
     }
     if kind == "llama":

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,9 +13,10 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from attention_guide.checkpoints._reading import read_json
 from attention_guide.checkpoints.folders import WEIGHTS_VARIABLE, find_folder, read_weights
 from attention_guide.checkpoints.hugging_face import from_hugging_face
-from attention_guide.models.bert import Bert, BertClassifier, BertForMaskedWords
+from attention_guide.models.bert import Bert, BertClassifier, BertConfig, BertForMaskedWords
 from attention_guide.text.wordpiece import WordPiece
 
 MINILM: Final = "sentence-transformers/all-MiniLM-L6-v2"
@@ -29,6 +29,9 @@ PUBLISHED: Final[dict[str, dict[str, str]]] = {
         "vocab.txt": "07eced375cec144d27c900241f3e339478dec958f92fddbc551f295c992038a3",
     },
 }
+# What the published settings make, of all that decides the numbers: the model's sizes, and whether
+# the tokenizer lower-cases. A file's other lines may differ, as the hub's do from a package's.
+SETTINGS: Final = {MINILM: (BertConfig(30_522, 384, 12, 6, 1536, 512, 2, 0.1, 1e-12, 0), True)}
 
 
 @dataclass(frozen=True)
@@ -61,7 +64,7 @@ class Pretrained:
             `(N, D)`.
 
         Raises:
-            TypeError: The model isn't a `Bert` with a tokenizer.
+            TypeError: The model isn't a `Bert` with a tokenizer, or `texts` is one text.
             ValueError: There is no text.
 
         Source:
@@ -69,6 +72,8 @@ class Pretrained:
         """
         if not isinstance(self.model, Bert) or self.tokenizer is None:
             raise TypeError(f"model: expected a Bert with a tokenizer; got {type(self.model)}")
+        if isinstance(texts, str):
+            raise TypeError("texts: expected a list of texts; got one str")
         if not texts:
             raise ValueError("texts: expected at least one")
         rows = self.tokenizer.batch(texts, max_len=max_len)
@@ -87,6 +92,12 @@ def load(
     Nothing is installed and no code of others is run: weights are safetensors, the rest is JSON
     and text.
 
+    For a model of `PUBLISHED`, wherever it comes from, weights and vocabulary are held against
+    their published hashes, and the settings of the model and of its tokenizer against the
+    published ones (`SETTINGS`). A folder is taken for such a model when its path ends in the
+    model's name. Of any other nothing is known beforehand, and nothing is checked but what
+    `sha256` says, and that names and sizes fit.
+
     Args:
         source: A folder, or a name on the hub, such as
             `"sentence-transformers/all-MiniLM-L6-v2"`. A name is looked for in the folder that
@@ -94,15 +105,16 @@ def load(
             weights, then on the hub.
         dtype: What the weights are cast to; `None` for theirs.
         sha256: The hash that `model.safetensors` must have; `None` for the published one, where
-            this package knows it (`PUBLISHED`).
+            this package knows it.
 
     Returns:
         The model in eval mode, and its tokenizer.
 
     Raises:
         FileNotFoundError: There is no such folder, and no hub in reach.
-        ValueError: A file's hash isn't the expected one, the weights are a pickle, or names and
-            sizes don't fit.
+        TypeError: `dtype` isn't a floating-point dtype.
+        ValueError: A file's hash or a setting isn't the expected one, the weights are a pickle, a
+            file is damaged, or names and sizes don't fit.
 
     Examples:
         >>> load("model.bin")
@@ -113,17 +125,21 @@ def load(
     name = str(source)
     laid = SHELF / name
     folder = find_folder(laid if _only_laid(source, laid) else source)
-    expected = dict(PUBLISHED.get(name, {}))
+    known = "/".join(Path(source).absolute().parts[-2:])
+    expected = dict(PUBLISHED.get(known, {}))
     if sha256 is not None:
         expected["model.safetensors"] = sha256
     for file, wanted in expected.items():
         _check_hash(folder / file, wanted)
-    config = json.loads((folder / "config.json").read_bytes())
+    config = read_json(folder / "config.json")
     model = from_hugging_face(config, read_weights(folder), dtype=dtype)
     reads_pieces = isinstance(model, Bert | BertForMaskedWords | BertClassifier)
     has_pieces = any((folder / file).is_file() for file in ("vocab.txt", "tokenizer.json"))
     tokenizer = WordPiece.from_folder(folder) if reads_pieces and has_pieces else None
-    return Pretrained(name, model, tokenizer, folder)
+    found = Pretrained(name, model, tokenizer, folder)
+    if known in SETTINGS:
+        _check_settings(found, *SETTINGS[known])
+    return found
 
 
 def _only_laid(source: str | Path, laid: Path) -> bool:
@@ -132,6 +148,21 @@ def _only_laid(source: str | Path, laid: Path) -> bool:
         return False
     shelf = os.environ.get(WEIGHTS_VARIABLE)
     return not (shelf and (Path(shelf) / source / "config.json").is_file())
+
+
+def _check_settings(found: Pretrained, config: BertConfig, lowercase: bool) -> None:
+    got: object = found.model.config
+    if not isinstance(found.model, Bert) or got != config:
+        kind = type(found.model).__name__
+        raise ValueError(
+            f"{found.folder / 'config.json'}: expected a Bert of {config}, as it was published; "
+            f"got a {kind} of {got}"
+        )
+    if found.tokenizer is None or found.tokenizer.lowercase is not lowercase:
+        raise ValueError(
+            f"{found.folder / 'tokenizer_config.json'}: expected do_lower_case {lowercase}, as it "
+            f"was published; got {not lowercase}"
+        )
 
 
 def _check_hash(file: Path, wanted: str) -> None:

@@ -47,8 +47,8 @@ class Tied:
     """Their tensor `copy` is `original` under a second name; ours has one for both.
 
     Attributes:
-        copy: The name that files may leave out; where it is there, it must be equal.
-        original: The name that is always there.
+        copy: The second name; where both are there, they must be equal.
+        original: The name that we write. A file may leave out either.
     """
 
     copy: str
@@ -223,12 +223,22 @@ def to_ours(
         ValueError: state: missing: ln_f.bias; surplus: ln_g.bias
     """
     blank = {name: torch.empty_like(x, device="meta") for name, x in expected.items()}
+    theirs = _with_originals(rules, theirs)
     _check(to_theirs(rules, blank), theirs, rules)
     ours: dict[str, Tensor] = {}
     for rule, their_names, our_names in _plan(rules, expected):
         converted = rule.to_ours([theirs[name] for name in their_names])
         ours |= dict(zip(our_names, converted, strict=True))
     return ours
+
+
+def _with_originals(rules: Sequence[AnyRule], theirs: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
+    """Tied tensors under their first name, too, where a file has them under the second only."""
+    whole = dict(theirs)
+    for rule in rules:
+        if isinstance(rule, Tied) and rule.copy in whole:
+            whole.setdefault(rule.original, whole[rule.copy])
+    return whole
 
 
 def _check(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -10,10 +9,21 @@ from pathlib import Path
 from typing import Any, Final
 
 import safetensors.torch
+import torch
 from torch import Tensor
 
+from attention_guide.checkpoints._reading import read_tensors
 from attention_guide.checkpoints.files import write_atomically
-from attention_guide.checkpoints.own import MAX_BYTES, WEIGHTS, _metadata
+from attention_guide.checkpoints.own import (
+    MAX_BYTES,
+    WEIGHTS,
+    _metadata,
+    check_vocabulary,
+    copies,
+    read_config,
+    write_config,
+)
+from attention_guide.checkpoints.rename import expected_state
 from attention_guide.models import Llama, LlamaConfig
 from attention_guide.text import Vocabulary
 
@@ -58,7 +68,8 @@ class Snapshots:
         if step not in self.states:
             raise ValueError(f"step: expected one of {self.steps}; got {step}")
         model = Llama(self.config)
-        model.load_state_dict({key: value.float() for key, value in self.states[step].items()})
+        state = {key: value.float() for key, value in self.states[step].items()}
+        model.load_state_dict(state | copies(model, state))
         return model.eval()
 
 
@@ -70,14 +81,15 @@ def save_snapshots(
     *,
     training: dict[str, Any],
     card: str,
-    folder: Path = SNAPSHOTS,
+    folder: str | Path = SNAPSHOTS,
 ) -> Path:
     """Write the weights of several steps with their vocabulary and their card, atomically.
 
     Args:
         name: The file's name.
         config: Sizes of the model.
-        states: Step to state dict, as it is to be kept: see `rounded`.
+        states: Step to state dict, as it is to be kept: see `rounded`. Tied weights are written
+            once.
         vocabulary: The vocabulary of its ids.
         training: Notes on the training that JSON can hold.
         card: The model card, Markdown.
@@ -87,30 +99,40 @@ def save_snapshots(
         The path of the weights.
 
     Raises:
-        ValueError: No step, or a file larger than 2 MiB.
+        ValueError: No step, a file larger than 2 MiB, or a vocabulary that isn't as large as the
+            model's.
 
     Examples:
         See `attention_guide.recipes.induction`.
     """
     if not states:
         raise ValueError("states: expected at least one step, got none")
-    tensors = {f"{step}/{key}": t for step, state in states.items() for key, t in state.items()}
+    check_vocabulary(vocabulary, config)
+    with torch.random.fork_rng(devices=[]):  # whoever saves amid a training draws on as before
+        model = Llama(config)
+    tied = model.state_dict().keys() - expected_state(model).keys()
+    tensors = {
+        f"{step}/{key}": tensor
+        for step, state in states.items()
+        for key, tensor in state.items()
+        if key not in tied
+    }
     notes = {
         "family": FAMILY,
-        "config": json.dumps(dataclasses.asdict(config)),
+        "config": write_config(config),
         "vocabulary": vocabulary.to_json(),
         "training": json.dumps(training, sort_keys=True),
     }
     content = safetensors.torch.save(tensors, notes)
     if len(content) > MAX_BYTES:
         raise ValueError(f"states: expected at most {MAX_BYTES} bytes, got {len(content)}")
-    path = folder / f"{name}.safetensors"
+    path = Path(folder) / f"{name}.safetensors"
     write_atomically(path.with_suffix(".md"), card.encode())
     write_atomically(path, content)
     return path
 
 
-def load_snapshots(name: str, *, folder: Path = SNAPSHOTS) -> Snapshots:
+def load_snapshots(name: str, *, folder: str | Path = SNAPSHOTS) -> Snapshots:
     """Load a training of the book as it was kept, step by step.
 
     The file is safetensors: numbers and a JSON header, nothing that can run.
@@ -134,6 +156,7 @@ def load_snapshots(name: str, *, folder: Path = SNAPSHOTS) -> Snapshots:
         >>> kept.vocabulary.decode(model(ids)[0, -1:].argmax(dim=-1))
         ['t']
     """
+    folder = Path(folder)
     path = folder / f"{name}.safetensors"
     if not path.is_file():
         known = sorted(file.stem for file in folder.glob("*.safetensors"))
@@ -144,14 +167,14 @@ def load_snapshots(name: str, *, folder: Path = SNAPSHOTS) -> Snapshots:
         raise ValueError(f"{path.name}: expected family {FAMILY}; got {notes['family']}")
     states: dict[int, dict[str, Tensor]] = {}
     # safetensors gives names in no order; every step shall have the same one.
-    for full, tensor in sorted(safetensors.torch.load(content).items()):
+    for full, tensor in sorted(read_tensors(content, path).items()):
         step, _, key = full.partition("/")
         if not (step.isdigit() and key):
             raise ValueError(f"{path.name}: not snapshots of this book: it has {full!r}")
         states.setdefault(int(step), {})[key] = tensor
     return Snapshots(
         name=name,
-        config=LlamaConfig(**json.loads(notes["config"])),
+        config=read_config(LlamaConfig, notes["config"]),
         states=dict(sorted(states.items())),
         vocabulary=Vocabulary.from_json(notes["vocabulary"]),
         training=json.loads(notes["training"]),

@@ -103,6 +103,8 @@ def _config(model: T5) -> dict[str, Any]:
         "is_encoder_decoder": True,
         "pad_token_id": c.pad_id,
         "decoder_start_token_id": c.pad_id,
+        # Not ours to say; without the line their reader takes 1.
+        "eos_token_id": None,
     }
 
 

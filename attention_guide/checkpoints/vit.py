@@ -11,6 +11,7 @@ from attention_guide.checkpoints._patches import (
     labels,
     n_classes,
     newer_names,
+    with_head,
 )
 from attention_guide.checkpoints.hugging_face import Family, expect, register
 from attention_guide.checkpoints.rename import AnyRule, Ignored, same
@@ -122,5 +123,6 @@ FAMILY = register(
         prefix="vit.",
         bare=lambda model: not model.config.n_classes,
         tidy=newer_names,
+        architecture=with_head("ViTForImageClassification", "ViTModel"),
     )
 )

@@ -88,7 +88,8 @@ def _config(model: Whisper) -> dict[str, Any]:
         "decoder_layers": c.n_decoder_layers,
         **dict.fromkeys(("dropout", "attention_dropout", "activation_dropout"), c.dropout),
         "pad_token_id": c.pad_id,
-        "bos_token_id": c.bos_id,
+        # Another than the id that starts a text, which is all that ours holds.
+        "bos_token_id": None,
         "decoder_start_token_id": c.bos_id,
         "eos_token_id": c.eos_id,
     }

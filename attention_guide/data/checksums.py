@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import struct
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence, Set
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -20,14 +20,16 @@ def checksum(splits: Splits) -> str:
 
     Args:
         splits: Split name to examples: strings, numbers, bytes, lists, tuples, dictionaries,
-            sets, dataclasses, NumPy arrays and tensors, nested as you like.
+            sets, dataclasses, NumPy arrays and tensors of types that NumPy has, nested as you
+            like.
 
     Returns:
-        64 hexadecimal digits. Equal data gives equal digits whatever the machine; `1`, `1.0`,
-        `True` and `"1"` are different data, a list and a tuple are the same.
+        64 hexadecimal digits. Equal data in equal order gives equal digits whatever the machine:
+        the order of splits, of examples and of a dictionary's keys counts, a set's doesn't. `1`,
+        `1.0`, `True` and `"1"` are different data, a list and a tuple are the same.
 
     Raises:
-        TypeError: An example holds something else.
+        TypeError: An example holds something else, or a set whose members have no order.
 
     Examples:
         >>> checksum({"train": [("a", 1)]})[:8] == checksum({"train": [["a", 1]]})[:8]
@@ -51,7 +53,7 @@ def _feed(digest: Any, value: Any) -> None:  # hashlib has no public type for it
     elif isinstance(value, bytes):
         digest.update(_tagged(b"bytes", value))
     elif isinstance(value, torch.Tensor):
-        _feed(digest, value.detach().cpu().numpy())
+        _feed(digest, _array(value))
     elif isinstance(value, np.ndarray | np.generic):
         array = np.asarray(value)
         if array.dtype.hasobject:
@@ -64,11 +66,30 @@ def _feed(digest: Any, value: Any) -> None:  # hashlib has no public type for it
     elif isinstance(value, Mapping):
         _feed_all(digest, b"mapping", [part for item in value.items() for part in item])
     elif isinstance(value, set | frozenset):
-        _feed_all(digest, b"set", sorted(value))
+        _feed_all(digest, b"set", _in_order(value))
     elif isinstance(value, list | tuple):
         _feed_all(digest, b"list", value)
     else:
         raise TypeError(f"checksum: don't know how to read a {type(value).__name__}")
+
+
+def _array(tensor: torch.Tensor) -> Any:
+    try:
+        return tensor.detach().cpu().numpy()
+    except (TypeError, RuntimeError) as error:
+        raise TypeError(
+            f"checksum: don't know how to read a tensor of {tensor.dtype}, {tensor.layout}"
+        ) from error
+
+
+def _in_order(values: Set[Any]) -> list[Any]:
+    try:
+        return sorted(values)
+    except TypeError as error:
+        kinds = ", ".join(sorted({type(value).__name__ for value in values}))
+        raise TypeError(
+            f"checksum: expected a set whose members can be sorted; got one of {kinds}"
+        ) from error
 
 
 def _feed_all(digest: Any, kind: bytes, values: Iterable[Any]) -> None:

@@ -39,7 +39,7 @@ def date_text(date: datetime.date, language: str, style: str = "long") -> str:
     """Write a date as people who speak the language do.
 
     Args:
-        date: The date.
+        date: The date, without a time.
         language: One of `LANGUAGES`, or `"iso"` for `2024-03-01`.
         style: `"long"`, or `"full"` with the weekday; of no effect on `"iso"`.
 
@@ -47,6 +47,7 @@ def date_text(date: datetime.date, language: str, style: str = "long") -> str:
         The text. Directional marks, which no reader sees, are left out.
 
     Raises:
+        TypeError: Not a date, or one with a time.
         ValueError: An unknown language or style.
         ModuleNotFoundError: babel isn't installed (it comes with the `book` extra).
 
@@ -55,6 +56,9 @@ def date_text(date: datetime.date, language: str, style: str = "long") -> str:
         >>> [date_text(day, language) for language in ("en", "de", "fr", "iso")]
         ['March 1, 2024', '1. März 2024', '1 mars 2024', '2024-03-01']
     """
+    # A datetime is a date to isinstance, and writes its time, too.
+    if not isinstance(date, datetime.date) or isinstance(date, datetime.datetime):
+        raise TypeError(f"date: expected a datetime.date; got {type(date).__name__}")
     if language == "iso":
         return date.isoformat()
     if language not in LANGUAGES:

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Sequence
 from itertools import permutations
 from typing import Final, NamedTuple
 
+from attention_guide.functional import _checks
 from attention_guide.text import Vocabulary
 
 LANGUAGES: Final = ("en", "de", "fr")
@@ -141,6 +142,7 @@ def number_words(number: int, language: str) -> str:
         The words.
 
     Raises:
+        TypeError: The number isn't an int.
         ValueError: A number or a language outside of these.
         ModuleNotFoundError: `num2words` isn't installed (it comes with the `book` extra).
 
@@ -310,6 +312,7 @@ _TOKENS: Final = {"en": set(_ENGLISH), "de": set(_GERMAN), "fr": set(_FRENCH)}
 
 
 def _check(number: int, language: str) -> None:
+    _checks.integer("number", number)
     if not 0 <= number < LIMIT:
         raise ValueError(f"number: expected 0 ≤ number < {LIMIT}, got {number}")
     if language not in LANGUAGES:

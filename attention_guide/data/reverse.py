@@ -7,6 +7,7 @@ import string
 from typing import Final
 
 from attention_guide.data.cards import Card
+from attention_guide.functional import _checks
 
 ALPHABET: Final = string.ascii_lowercase
 """The letters of which the strings are made."""
@@ -108,13 +109,16 @@ def split_reversal(
         Two lists of pairs `(text, reversed text)`.
 
     Raises:
-        ValueError: As `reversal_pairs`.
+        TypeError: A number of pairs isn't an int.
+        ValueError: A negative number of pairs, or as `reversal_pairs`.
 
     Examples:
         >>> train, test = split_reversal(100, 20)
         >>> len(train), len(test), {s for s, _ in train} & {s for s, _ in test}
         (100, 20, set())
     """
+    _checks.integer("n_train", n_train, least=0)
+    _checks.integer("n_test", n_test, least=0)
     pairs = reversal_pairs(
         n_train + n_test,
         min_length=min_length,

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from typing import Final, NamedTuple
 
 from attention_guide.data.cards import Card
+from attention_guide.functional import _checks
 
 NOUNS: Final = ("film", "plot", "acting", "music", "ending", "script", "cast", "dialogue")
 POSITIVE: Final = ("good", "great", "funny", "clever", "lovely", "gripping", "charming", "fresh")
@@ -135,11 +136,16 @@ def sentiment_reviews(
     Returns:
         The reviews.
 
+    Raises:
+        TypeError: `n` isn't an int.
+        ValueError: `n` is negative.
+
     Examples:
         >>> reviews = sentiment_reviews(4)
         >>> sum(review.label for review in reviews)
         2
     """
+    _checks.integer("n", n, least=0)
     generator = random.Random(f"{seed}:{composition}")
     taken = {review.tokens for review in exclude}
     wanted = {0: n // 2, 1: n - n // 2}

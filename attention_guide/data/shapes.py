@@ -54,6 +54,9 @@ class Thing:
         size: One of `SIZES`.
         x: Column of its middle, in pixels from the left.
         y: Row of its middle, in pixels from the top.
+
+    Raises:
+        ValueError: An unknown shape, colour or size.
     """
 
     shape: str
@@ -61,6 +64,12 @@ class Thing:
     size: str
     x: int
     y: int
+
+    def __post_init__(self) -> None:
+        for name, known in (("shape", SHAPES), ("colour", COLOURS), ("size", SIZES)):
+            value = getattr(self, name)
+            if value not in known:
+                raise ValueError(f"{name}: expected one of {', '.join(known)}, got {value!r}")
 
     @property
     def words(self) -> str:

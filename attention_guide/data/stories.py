@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 
 from attention_guide.data.cards import Card
+from attention_guide.functional import _checks
 
 PEOPLE: Final = ("Amina", "Ben", "Chen", "Daria", "Emre", "Farah", "Goran", "Hana")
 PLACES: Final = (
@@ -68,7 +69,8 @@ def draw_stories(n: int, *, length: int = 8, seed: int = 0) -> list[Story]:
         The stories.
 
     Raises:
-        ValueError: `length` is less than 3.
+        TypeError: `n` isn't an int.
+        ValueError: `n` is negative, or `length` is less than 3.
 
     Source:
         The kind of task is that of Weston et al. (2015), arXiv:1502.05698.
@@ -78,6 +80,7 @@ def draw_stories(n: int, *, length: int = 8, seed: int = 0) -> list[Story]:
         >>> story.passage[story.start : story.end] == story.answer
         True
     """
+    _checks.integer("n", n, least=0)
     if length < 3:
         raise ValueError(f"length: expected at least 3 sentences, got {length}")
     generator = random.Random(f"{seed}:{length}")

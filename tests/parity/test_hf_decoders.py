@@ -7,10 +7,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import safetensors.torch
 import torch
 from torch import Tensor, nn
 
-from attention_guide.checkpoints import from_hugging_face, save_hugging_face, to_hugging_face
+from attention_guide.checkpoints import (
+    from_hugging_face,
+    load_hugging_face,
+    save_hugging_face,
+    to_hugging_face,
+)
 from attention_guide.models import LanguageModel, generate
 from tests.parity.hf_reference import (
     BOUNDS,
@@ -170,3 +176,51 @@ def test_round_trip_is_exact(name: str, tmp_path: Path) -> None:
     assert all(torch.equal(x, original[key]) for key, x in reread.state_dict().items())
     expected, got = theirs(IDS[1:2]).logits, reread(IDS[1:2]).logits
     assert (got - expected).abs().max() < 1e-5
+
+
+@pytest.mark.parametrize("family", ["Llama", "Mistral", "Mixtral"])
+@pytest.mark.parametrize(
+    "rope",
+    [{"mscale": 1.0, "mscale_all_dim": 1.0}, {"mscale": 0.7, "mscale_all_dim": 1.2},
+     {"mscale": 0.7}, {"factor": None}, {"factor": None, "mscale": 0.7, "mscale_all_dim": 1.2},
+     {"mscale": 0.7, "mscale_all_dim": 1.2, "attention_factor": 1.5}],
+    ids=str,
+)  # fmt: skip
+def test_every_setting_of_yarn_counts(family: str, rope: dict[str, Any], tmp_path: Path) -> None:
+    config = getattr(transformers, f"{family}Config")(
+        **GROUPED, head_dim=8, rope_parameters=YARN | rope,
+        attn_implementation="eager", experts_implementation="eager",
+    )  # fmt: skip
+    with computing_in("float64"):
+        theirs = tiny(lambda: getattr(transformers, f"{family}ForCausalLM")(config))
+        ours = ours_of(theirs)
+        expected = theirs(IDS).logits
+        assert (ours(IDS) - expected).abs().max() < BOUNDS["float64"]
+        # Written back, where their factor may say what their stretches said.
+        folder = save_hugging_face(ours, tmp_path)
+        reread = (
+            type(theirs)
+            .from_pretrained(folder, local_files_only=True, experts_implementation="eager")
+            .eval()
+        )
+        assert (reread(IDS).logits - expected).abs().max() < BOUNDS["float64"]
+
+
+def test_a_tied_matrix_under_either_name(tmp_path: Path) -> None:
+    theirs = theirs_of("GPT-2")
+    safetensors.torch.save_model(theirs, str(tmp_path / "model.safetensors"))
+    theirs.config.save_pretrained(tmp_path)
+    assert "transformer.wte.weight" not in safetensors.torch.load_file(
+        tmp_path / "model.safetensors"
+    )
+    ours = load_hugging_face(tmp_path)
+    assert torch.equal(ours.embedding.weight, theirs.lm_head.weight)
+
+
+@pytest.mark.parametrize("name", ["GPT-2", "Llama", "BLOOM", "Gemma 2", "DeepSeek-V3"])
+def test_special_ids_that_ours_does_not_hold_are_none_to_their_reader(
+    name: str, tmp_path: Path
+) -> None:
+    folder = save_hugging_face(ours_of(theirs_of(name)), tmp_path)
+    config = transformers.AutoConfig.from_pretrained(folder, local_files_only=True)
+    assert (config.bos_token_id, config.eos_token_id, config.pad_token_id) == (None, None, None)

@@ -219,3 +219,10 @@ def test_an_output_layer_of_its_own() -> None:
     assert torch.equal(ours.output_proj.weight, state["lm_head.weight"])
     again = rename_state(ours, to_hugging_face(ours)[1])
     assert torch.equal(again["output_proj.weight"], state["lm_head.weight"])
+
+
+@pytest.mark.parametrize("name", ["BERT", "BERT, masked words", "BERT, classes"])
+def test_a_configuration_that_names_no_architecture(name: str) -> None:
+    theirs, ours = both(name)
+    config = theirs.config.to_dict() | {"architectures": None}
+    assert type(from_hugging_face(config, theirs.state_dict())) is type(ours)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import random
 import unicodedata
 from collections.abc import Callable
@@ -152,9 +153,40 @@ def test_weights_that_were_altered_are_refused(
     monkeypatch.setenv("ATTENTION_GUIDE_WEIGHTS", str(tmp_path))
     with pytest.raises(ValueError, match=r"model\.safetensors: expected sha256 53aa51172d14"):
         load(MINILM)
-    again = load(folder)  # a folder of one's own has no published hash
+    with pytest.raises(ValueError, match="expected sha256 53aa51172d14"):
+        load(folder)
+    folder = folder.rename(tmp_path / "mine")  # a folder of one's own has no published hash
+    again = load(folder)
     assert torch.equal(again.embed(SENTENCES[:1]), pretrained.embed(SENTENCES[:1]))
     with pytest.raises(ValueError, match="expected sha256 00"):
         load(folder, sha256="00")
     with pytest.raises(ValueError, match="texts: expected at least one"):
         again.embed([])
+    with pytest.raises(TypeError, match="texts: expected a list of texts; got one str"):
+        again.embed("hello")
+
+
+@pytest.mark.parametrize(
+    ("file", "setting"),
+    [
+        ("config.json", {"num_attention_heads": 6}),
+        ("config.json", {"layer_norm_eps": 1e-5}),
+        ("tokenizer_config.json", {"do_lower_case": False}),
+    ],
+    ids=str,
+)
+def test_settings_that_were_altered_are_refused(
+    pretrained: Pretrained, tmp_path: Path, file: str, setting: dict[str, object]
+) -> None:
+    folder = tmp_path / MINILM
+    folder.mkdir(parents=True)
+    for path in pretrained.folder.iterdir():
+        (folder / path.name).symlink_to(path)
+    settings = json.loads((folder / file).read_bytes())
+    (folder / file).unlink()
+    # Lines that decide nothing may differ, as they do on the hub.
+    (folder / file).write_text(json.dumps(settings | {"transformers_version": "5"}))
+    assert load(folder).folder == folder
+    (folder / file).write_text(json.dumps(settings | setting))
+    with pytest.raises(ValueError, match=rf"{file}: expected .* as it was published"):
+        load(folder)

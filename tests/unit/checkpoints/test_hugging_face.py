@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 import safetensors.torch
 import torch
+from torch import nn
 
 from attention_guide.checkpoints import (
     from_hugging_face,
@@ -17,7 +21,9 @@ from attention_guide.checkpoints import (
     save_hugging_face,
     to_hugging_face,
 )
-from attention_guide.models import GPT2, GPT2Config
+from attention_guide.checkpoints.folders import read_weights
+from attention_guide.models import GPT2, GPT2Config, Llama, LlamaConfig
+from attention_guide.models.bert import Bert, BertClassifier, BertConfig, BertForMaskedWords
 
 IDS = torch.tensor([[1, 2, 3]])
 
@@ -62,6 +68,52 @@ def test_a_sharded_folder(tmp_path: Path) -> None:
         load_hugging_face(tmp_path)
     index.write_text(json.dumps({"weight_map": {"a": "../secret.safetensors"}}))
     with pytest.raises(ValueError, match="files beside it"):
+        load_hugging_face(tmp_path)
+
+
+def test_the_index_says_which_shard_a_name_is_from(tmp_path: Path) -> None:
+    places = sharded(tmp_path)
+    (tmp_path / "model.safetensors.index.json").write_text(json.dumps({"weight_map": places}))
+    name = next(name for name, shard in places.items() if shard == "model-0.safetensors")
+    other = tmp_path / "model-1.safetensors"
+    state = safetensors.torch.load_file(other)
+    first = safetensors.torch.load_file(tmp_path / "model-0.safetensors")[name]
+    safetensors.torch.save_file(state | {name: first + 1}, other)
+    assert torch.equal(read_weights(tmp_path)[name], first)
+
+
+def test_a_whole_file_comes_before_shards_and_is_not_saved_beside_them(tmp_path: Path) -> None:
+    places = sharded(tmp_path)
+    (tmp_path / "model.safetensors.index.json").write_text(json.dumps({"weight_map": places}))
+    ours = model()
+    with pytest.raises(FileExistsError, match="folder: expected one without a sharded model"):
+        save_hugging_face(ours, tmp_path)
+    safetensors.torch.save_file(to_hugging_face(ours)[1], tmp_path / "model.safetensors")
+    assert torch.equal(load_hugging_face(tmp_path)(IDS), ours(IDS))
+
+
+@pytest.mark.parametrize(
+    ("file", "content", "message"),
+    [
+        ("config.json", b"{", r"config\.json: expected JSON"),
+        ("config.json", b"[]", r"config\.json: expected a JSON object; got list"),
+        ("config.json", b'{"model_type": "gpt2"}', "config: vocab_size: expected it"),
+        ("model.safetensors", b"torn", r"model\.safetensors: expected safetensors"),
+        ("model.safetensors", b"\x80\x04}.", r"model\.safetensors: expected safetensors"),
+    ],
+)
+def test_a_damaged_file_is_named(tmp_path: Path, file: str, content: bytes, message: str) -> None:
+    save_hugging_face(model(), tmp_path)
+    (tmp_path / file).write_bytes(content)
+    with pytest.raises(ValueError, match=message):
+        load_hugging_face(tmp_path)
+
+
+@pytest.mark.parametrize("index", [{}, {"weight_map": 3}], ids=str)
+def test_an_index_without_places_is_refused(tmp_path: Path, index: dict[str, int]) -> None:
+    sharded(tmp_path)
+    (tmp_path / "model.safetensors.index.json").write_text(json.dumps(index))
+    with pytest.raises(ValueError, match=r"index\.json: expected a weight_map"):
         load_hugging_face(tmp_path)
 
 
@@ -125,6 +177,36 @@ def test_dtypes_are_kept_or_said() -> None:
     with pytest.raises(ValueError, match=r"1 of torch\.float32.*dtype="):
         from_hugging_face(config, half)
     assert from_hugging_face(config, half, dtype=torch.float64).norm.weight.dtype == torch.float64
+
+
+@pytest.mark.parametrize("dtype", ["float16", torch.int8])
+def test_only_floating_point_dtypes(dtype: Any) -> None:
+    with pytest.raises(TypeError, match="dtype: expected a floating-point dtype"):
+        from_hugging_face(*to_hugging_face(model()), dtype=dtype)
+
+
+def test_a_weight_too_large_for_the_dtype_is_refused() -> None:
+    config, state = to_hugging_face(model())
+    state["transformer.ln_f.weight"][2] = 1e5
+    with pytest.raises(ValueError, match=r"expected one that holds 100000, as norm\.weight has"):
+        from_hugging_face(config, state, dtype=torch.float16)
+    assert from_hugging_face(config, state, dtype=torch.bfloat16).norm.weight[2] > 9e4
+
+
+@pytest.mark.parametrize("make", [Bert, BertForMaskedWords, lambda c: BertClassifier(c, 2)])
+def test_a_bert_is_told_by_its_names(make: Callable[[BertConfig], nn.Module]) -> None:
+    ours = make(BertConfig(11, d_model=8, n_heads=2, n_layers=1, d_ff=16, max_len=8))
+    config, state = to_hugging_face(ours)
+    assert type(from_hugging_face(config | {"architectures": None}, state)) is type(ours)
+
+
+def test_special_ids_that_ours_does_not_hold_are_none() -> None:
+    llama = LlamaConfig(7, d_model=8, n_heads=2, d_ff=8, n_layers=1)
+    for ours in (model(), Llama(llama)):
+        config, _ = to_hugging_face(ours)
+        assert config["bos_token_id"] is config["eos_token_id"] is config["pad_token_id"] is None
+    with pytest.raises(ValueError, match=r"model: Hugging Face's Llama.* have no sinks"):
+        to_hugging_face(Llama(replace(llama, sinks=True)))
 
 
 def test_names_without_the_prefix_and_masks_of_old_files() -> None:

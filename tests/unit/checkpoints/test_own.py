@@ -1,16 +1,22 @@
 """The book's own weights: round trips, refusals, and models as good as their cards say."""
 
+from dataclasses import replace
+from functools import partial
+
 import pytest
 import safetensors.torch
 import torch
+import torch.nn.functional as F
 from torch import nn
 
 from attention_guide.checkpoints import load_own, own_names, rounded, save_own, write_atomically
 from attention_guide.checkpoints.own import MAX_BYTES, WEIGHTS
 from attention_guide.data.numbers import DIRECTIONS, draw_numbers, number_pairs
-from attention_guide.models import Transformer, TransformerConfig
+from attention_guide.layers import FeedForward, GatedFeedForward
+from attention_guide.models import Llama, LlamaConfig, Transformer, TransformerConfig
 from attention_guide.models.gpt2 import GPT2, GPT2Config
 from attention_guide.models.rnn import RecurrentConfig, RecurrentSeq2Seq
+from attention_guide.models.rotary import Yarn
 from attention_guide.recipes import read_ledger
 from attention_guide.recipes.number_words import SETTINGS, draw_from, training_numbers
 from attention_guide.recipes.translation import score
@@ -72,6 +78,60 @@ def test_only_small_models_of_known_families_are_saved(tmp_path):
     with pytest.raises(ValueError, match="expected at most 2097152 bytes"):
         save_own("demo", big, Vocabulary("a"), **notes)
     assert list(tmp_path.iterdir()) == []
+
+
+LLAMA = LlamaConfig(8, d_model=8, n_heads=2, d_ff=16, n_layers=1, max_len=9)
+TINY = TransformerConfig(8, 8, d_model=8, n_heads=2, d_ff=16, n_layers=1)
+
+
+@pytest.mark.parametrize("change", [{"tie_weights": True}, {"yarn": Yarn(4.0, 8)},
+                                    {"experts": (4, 2)}], ids=str)  # fmt: skip
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_every_kind_of_llama_comes_back(tmp_path, change, dtype):
+    config = replace(LLAMA, **change)
+    model = Llama(config).to(dtype)
+    notes = {"training": {}, "card": "", "folder": str(tmp_path), "dtype": dtype}
+    seeded = torch.get_rng_state()
+    path = save_own("demo", model, Vocabulary("abcde"), **notes)
+    assert torch.equal(torch.get_rng_state(), seeded)
+    own = load_own("demo", folder=str(tmp_path))
+    assert (own.model.config, own_names(str(tmp_path))) == (config, ["demo"])
+    state = own.model.state_dict()
+    assert all(torch.equal(x.float(), state[key]) for key, x in model.state_dict().items())
+    assert ("output_proj.weight" in safetensors.torch.load_file(path)) is not config.tie_weights
+
+
+def test_what_the_configuration_does_not_tell_is_refused(tmp_path):
+    notes = {"training": {}, "card": "", "folder": tmp_path}
+    gelu = Transformer(TINY, feed_forward=partial(FeedForward, activation=F.gelu))
+    with pytest.raises(ValueError, match="model: expected one that TransformerConfig tells whole"):
+        save_own("demo", gelu, Vocabulary("abcde"), **notes)
+    wider = Transformer(TINY, feed_forward=partial(GatedFeedForward, activation=F.gelu))
+    with pytest.raises(ValueError, match="its weights are others"):
+        save_own("demo", wider, Vocabulary("abcde"), **notes)
+    with pytest.raises(ValueError, match="vocabulary: expected src_vocab_size = 8 ids; got 4"):
+        save_own("demo", Transformer(TINY), Vocabulary("a"), **notes)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_no_number_is_lost_to_a_dtype():
+    layer = nn.Linear(1, 1)
+    nn.init.constant_(layer.weight, 1e5)
+    with pytest.raises(ValueError, match=r"dtype: expected one that holds 100000, as weight has"):
+        rounded(layer)
+    assert rounded(layer, torch.bfloat16)["weight"].isfinite().all()
+    nn.init.constant_(layer.weight, float("inf"))
+    assert rounded(layer)["weight"].isinf().all()
+    with pytest.raises(TypeError, match=r"dtype: expected a floating-point dtype .* torch\.int8"):
+        rounded(layer, torch.int8)
+
+
+def test_a_damaged_file_is_named(tmp_path):
+    path = save_own("demo", Transformer(TINY), Vocabulary("abcde"), training={}, card="",
+                    folder=tmp_path)  # fmt: skip
+    path.write_bytes(path.read_bytes()[:-8])
+    with pytest.raises(ValueError, match=r"demo\.safetensors: expected safetensors"):
+        load_own("demo", folder=tmp_path)
 
 
 def test_a_failed_write_leaves_the_old_file(tmp_path, monkeypatch):

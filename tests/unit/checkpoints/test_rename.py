@@ -79,6 +79,15 @@ def test_a_tied_copy_may_be_there_and_must_then_be_equal() -> None:
         to_ours(RULES, theirs, ours)
 
 
+def test_either_name_of_a_tied_pair_will_do() -> None:
+    ours = state()
+    theirs = to_theirs(RULES, ours)
+    theirs["head.weight"] = theirs.pop("fc.0.weight")
+    back = to_ours(RULES, theirs, ours)
+    assert back.keys() == ours.keys()
+    assert all(torch.equal(back[name], x) for name, x in ours.items())
+
+
 def test_a_name_without_a_rule_is_an_error_both_ways() -> None:
     with pytest.raises(ValueError, match=r"no place for blocks\.0\.down"):
         to_theirs(RULES, state() | {"blocks.0.down": torch.ones(1)})

@@ -51,6 +51,13 @@ def test_there_and_back(model: nn.Module) -> None:
     assert getattr(again, "activation", None) is getattr(model, "activation", None)
 
 
+@pytest.mark.parametrize("model", MODELS[:4], ids=lambda m: type(m).__name__)
+def test_a_configuration_that_names_no_architecture(model: nn.Module) -> None:
+    config, state = to_hugging_face(model)
+    again = from_hugging_face(config | {"architectures": None}, state)
+    assert again.config == model.config
+
+
 def older(name: str) -> str:
     """Today's name as files of before 2026 have it."""
     for new, old in [

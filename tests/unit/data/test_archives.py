@@ -2,10 +2,12 @@
 
 import hashlib
 import io
+import random
 import tarfile
 import urllib.error
 import urllib.request
 import zipfile
+from functools import partial
 
 import pytest
 
@@ -82,6 +84,50 @@ def test_a_truncated_archive_is_refused(make, keep, tmp_path):
     data = path.read_bytes()
     path.write_bytes(data[: int(keep * len(data))])
     with pytest.raises(ArchiveError, match="truncated"):
+        list(members(path))
+
+
+def packed(method):
+    def make(path, files):
+        with zipfile.ZipFile(path, "w", method) as archive:
+            for name, content in files.items():
+                archive.writestr(name, content)
+        return path
+
+    return make
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        *(partial(tar, mode=f"w:{kind}") for kind in ("gz", "bz2", "xz")),
+        *map(packed, (zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA)),
+    ],
+)
+def test_damage_is_told_by_our_own_error(make, tmp_path):
+    files = {f"f{i}": hashlib.sha256(bytes([i])).digest() * 300 for i in range(5)}
+    path = make(tmp_path / "x", files)
+    whole, draw = path.read_bytes(), random.Random(0)
+    caught = 0
+    for _ in range(150):
+        data = bytearray(whole)
+        for _ in range(8):
+            data[draw.randrange(len(data))] = draw.randrange(256)
+        path.write_bytes(data)
+        try:
+            # A zip keeps no checksum of its names.
+            assert set(dict(members(path)).values()) <= set(files.values())
+        except ArchiveError:
+            caught += 1
+    assert caught > 140
+
+
+def test_a_compressed_tar_is_held_against_its_checksum(tmp_path):
+    path = tar(tmp_path / "x.tar.gz", {"f": b"content"})
+    data = bytearray(path.read_bytes())
+    data[-8] ^= 1  # the checksum's first byte; the size's four follow it
+    path.write_bytes(data)
+    with pytest.raises(ArchiveError, match="damaged"):
         list(members(path))
 
 

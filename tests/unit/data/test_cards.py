@@ -73,6 +73,16 @@ def test_what_cannot_be_read_is_refused():
         checksum({"all": [object()]})
     with pytest.raises(TypeError, match="array of objects"):  # its bytes would be addresses
         checksum({"all": [np.array(["a", None], dtype=object)]})
+    with pytest.raises(TypeError, match=r"a tensor of torch\.bfloat16"):
+        checksum({"all": [torch.zeros(2, dtype=torch.bfloat16)]})
+    with pytest.raises(TypeError, match="expected a set whose members can be sorted; got one of"):
+        checksum({"all": [{1, "a"}]})
+
+
+def test_order_counts_but_in_a_set():
+    assert checksum({"a": [1], "b": [2]}) != checksum({"b": [2], "a": [1]})
+    assert checksum({"a": [{"x": 1, "y": 2}]}) != checksum({"a": [{"y": 2, "x": 1}]})
+    assert checksum({"a": [{2, 1}]}) == checksum({"a": [{1, 2}]})
 
 
 def test_a_card_accepts_its_data_and_says_what_differs(card):

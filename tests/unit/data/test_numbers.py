@@ -81,6 +81,12 @@ def test_numbers_out_of_range_raise(number):
         number_pieces(number, "en")
 
 
+@pytest.mark.parametrize("number", [1.5, True, "1"])
+def test_only_whole_numbers(number):
+    with pytest.raises(TypeError, match="number: expected an int"):
+        number_words(number, "en")
+
+
 def test_unknown_language_raises():
     for call in (number_words, number_pieces):
         with pytest.raises(ValueError, match="language: expected one of en, de, fr"):

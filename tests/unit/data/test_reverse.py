@@ -47,3 +47,9 @@ def test_the_alphabet_is_respected():
 def test_impossible_draws_are_refused(options, message):
     with pytest.raises(ValueError, match=message):
         reversal_pairs(**options)
+
+
+@pytest.mark.parametrize(("counts", "name"), [((10, -5), "n_test"), ((-1, 10), "n_train")])
+def test_each_split_has_at_least_no_pairs(counts, name):
+    with pytest.raises(ValueError, match=f"{name}: expected an int of at least 0"):
+        split_reversal(*counts)

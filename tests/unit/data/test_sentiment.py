@@ -96,4 +96,6 @@ def test_what_is_no_sentence_of_the_grammar_is_refused():
         label_of(["a", "fine", "film"])
     with pytest.raises(ValueError, match="has no opinion"):
         label_of(["the", "film", "was", "long"])
+    with pytest.raises(ValueError, match="n: expected an int of at least 0; got -1"):
+        sentiment_reviews(-1)
     assert sentiment_reviews(3, seed=5) == sentiment_reviews(3, seed=5)

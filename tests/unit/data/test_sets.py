@@ -74,6 +74,10 @@ def test_dates_name_what_is_wrong():
         dates.date_text(day, "en", "short")
     with pytest.raises(ValueError, match="n: expected 0 to 73049"):
         dates.draw_dates(100_000)
+    for wrong in (datetime.datetime(2024, 3, 1), "2024-03-01"):
+        for language in ("iso", "en"):
+            with pytest.raises(TypeError, match=r"date: expected a datetime\.date; got"):
+                dates.date_text(wrong, language)
 
 
 def test_the_corpus_says_which_python_it_is_of():

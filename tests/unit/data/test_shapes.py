@@ -65,6 +65,19 @@ def test_outlines() -> None:
     assert (np.diff(widths) >= 0).all()
 
 
+@pytest.mark.parametrize(
+    ("words", "name"),
+    [
+        (("hexagon", "red", "big"), "shape"),
+        (("circle", "beige", "big"), "colour"),
+        (("circle", "red", "huge"), "size"),
+    ],
+)
+def test_what_cannot_be_drawn_is_refused(words: tuple[str, str, str], name: str) -> None:
+    with pytest.raises(ValueError, match=f"{name}: expected one of"):
+        Thing(*words, 16, 16)
+
+
 def test_covers_are_the_patches_with_pixels() -> None:
     scene = next(s for s in SOME if len(s.things) == 2)
     for patch in (4, 8, 16):

@@ -81,3 +81,5 @@ def test_a_seed_gives_the_same_stories_and_too_short_ones_are_refused():
     assert draw_stories(5, seed=3) == draw_stories(5, seed=3) != draw_stories(5, seed=4)
     with pytest.raises(ValueError, match="length: expected at least 3"):
         draw_stories(1, length=2)
+    with pytest.raises(ValueError, match="n: expected an int of at least 0; got -1"):
+        draw_stories(-1)
