@@ -13,17 +13,25 @@ from matplotlib.figure import Figure
 from matplotlib.patches import PathPatch
 from matplotlib.path import Path
 
-from attention_guide.plot.cells import LETTER, finish_colour_bar, tilted
+from attention_guide.plot._room import LETTER, LINE, room_over, tilted, wrapped
+from attention_guide.plot.cells import finish_colour_bar
 from attention_guide.plot.checks import checked_mask, checked_weights, labels
-from attention_guide.plot.pooling import How, pool
-from attention_guide.plot.style import SMALL_TEXT_SIZE, TEXT_SIZE, WEIGHT_COLOURS, axes_for
+from attention_guide.plot.pooling import How, Pooled, pool
+from attention_guide.plot.style import (
+    MAX_WIDTH,
+    SMALL_TEXT_SIZE,
+    TEXT_SIZE,
+    WEIGHT_COLOURS,
+    axes_for,
+    ink,
+)
 from attention_guide.plot.tokens import families, reads_right_to_left
 
 # More tokens than this can't be labelled in a line; longer texts are drawn in blocks.
 MOST_TOKENS = 48
 BLOCK_TICKS = 12
 # On white paper the strong must be dark, so arcs go through cividis backwards, and without its
-# yellow, which the paper would swallow.
+# yellow, which the paper would swallow; on a dark background forwards, and without its navy.
 PALEST = 0.75
 
 
@@ -39,7 +47,8 @@ def arcs(
     colour_bar: bool = True,
     pooling: How = "max",
 ) -> Figure:
-    """Draw `weights[t, s]` as an arc between tokens t and s, thicker and darker the larger it is.
+    """Draw `weights[t, s]` as an arc between tokens t and s, thicker the larger it is, and darker
+    (brighter on a dark background).
 
     Above the line, tokens look back to earlier ones; below it, ahead to later ones; a ring around
     a dot is what a token gives to itself. Weights below `least` aren't drawn, and the figure says
@@ -84,14 +93,23 @@ def arcs(
     shown = pool(values, allowed, pooling, longest=MOST_TOKENS, blocks=MOST_TOKENS)
     if shown.pooled:
         names = [str(place) for place in range(0, count, shown.rows)]
-    back = reads_right_to_left(tokens or []) if right_to_left is None else right_to_left
-    figure, ax = axes_for(ax, *_size(names))
-    drawn = _draw(ax, shown.values, max(least, 1e-9))
-    _label(ax, names, back, math.ceil(len(names) / BLOCK_TICKS) if shown.pooled else 1)
-    masked = int((~shown.allowed).sum())
-    note = f"{drawn} of {shown.values.size - masked} weights: those of {least:g} and more"
-    note += f"; {masked} masked" if masked else ""
-    note += f"; {pooling} of each {shown.rows} tokens" if shown.pooled else ""
+    back = (
+        reads_right_to_left([] if tokens is None else tokens)
+        if right_to_left is None
+        else right_to_left
+    )
+    step = math.ceil(len(names) / BLOCK_TICKS) if shown.pooled else 1
+    width = max(3.6, 0.45 * len(names) + 1.0)
+    room = room_over(ax, width)
+    note = wrapped(_note(shown, least, pooling), room, SMALL_TEXT_SIZE)
+    title = None if title is None else wrapped(title, room, TEXT_SIZE)
+    upright = tilted(
+        names[::step], (room if ax else min(width, MAX_WIDTH) - 0.8) / len(names), step
+    )
+    lines = note.count("\n") + (title or "").count("\n")
+    figure, ax = axes_for(ax, width, _height(names, upright) + LINE * lines)
+    _draw(ax, shown.values, least)
+    _label(ax, names, back, step, upright)
     ax.set_xlabel(note, fontsize=SMALL_TEXT_SIZE)
     if title is not None:
         ax.set_title(title, fontsize=TEXT_SIZE)
@@ -100,25 +118,41 @@ def arcs(
     return figure
 
 
-def _draw(ax: Axes, values: npt.NDArray[np.float64], least: float) -> int:
-    places = np.argwhere(values >= least)
+def _drawn(values: npt.NDArray[np.float64], least: float) -> npt.NDArray[np.intp]:
+    return np.argwhere(values >= max(least, 1e-9))
+
+
+def _note(shown: Pooled, least: float, pooling: How) -> str:
+    masked = int((~shown.allowed).sum())
+    drawn = len(_drawn(shown.values, least))
+    note = f"{drawn} of {shown.values.size - masked} weights: those of {least:g} and more"
+    note += f"; {masked} masked" if masked else ""
+    return note + (f"; {pooling} of each {shown.rows} tokens" if shown.pooled else "")
+
+
+def _draw(ax: Axes, values: npt.NDArray[np.float64], least: float) -> None:
+    places = _drawn(values, least)
     order = np.argsort([values[t, s] for t, s in places], kind="stable")  # the largest on top
     for t, s in places[order]:
         weight = min(values[t, s], 1.0)
-        shade, width = mpl.colormaps[WEIGHT_COLOURS](PALEST * (1 - weight)), 0.5 + 4.0 * weight
+        shade, width = mpl.colormaps[WEIGHT_COLOURS](_shade(ax, weight)), 0.5 + 4.0 * weight
         if t == s:
             ax.plot(t, 0, "o", markersize=13, mfc="none", mec=shade, mew=width)
         else:
             arc = PathPatch(_arc(t, s), fill=False, edgecolor=shade, linewidth=width)
             ax.add_patch(arc)
     count = len(values)
-    ax.scatter(range(count), np.zeros(count), s=16, color="black", zorder=3)
+    ax.scatter(range(count), np.zeros(count), s=16, color=ink(ax, "black", "white"), zorder=3)
     reach = max((abs(int(t) - int(s)) for t, s in places), default=1)
     height = max(0.6, reach / 2)
     ahead = any(s > t for t, s in places)
     ax.set_xlim(-0.7, count - 0.3)
     ax.set_ylim(-height - 0.2 if ahead else -0.5, height + 0.2)
-    return len(places)
+
+
+def _shade(ax: Axes, weight: float) -> float:
+    pale = PALEST * (1 - weight)
+    return pale if ink(ax, "dark", "bright") == "dark" else 1 - pale
 
 
 def _arc(query: int, key: int) -> Path:
@@ -133,11 +167,11 @@ def _arc(query: int, key: int) -> Path:
     )
 
 
-def _label(ax: Axes, names: list[str], back: bool, step: int) -> None:
+def _label(ax: Axes, names: list[str], back: bool, step: int, upright: bool) -> None:
     ax.set_xticks(
         range(0, len(names), step),
         names[::step],
-        rotation=90.0 if tilted(names[::step]) else 0.0,
+        rotation=90.0 if upright else 0.0,
         fontfamily=families(names),
         fontsize=SMALL_TEXT_SIZE,
     )
@@ -150,13 +184,13 @@ def _label(ax: Axes, names: list[str], back: bool, step: int) -> None:
 
 
 def _bar(figure: Figure, ax: Axes) -> None:
-    shades = mpl.colormaps[WEIGHT_COLOURS](np.linspace(PALEST, 0.0, 256))
+    ends = _shade(ax, 0.0), _shade(ax, 1.0)
+    shades = mpl.colormaps[WEIGHT_COLOURS](np.linspace(*ends, 256))
     colours = mpl.colors.ListedColormap(shades)
     mappable = ScalarMappable(Normalize(0.0, 1.0), colours)
     finish_colour_bar(figure.colorbar(mappable, ax=ax, fraction=0.04, pad=0.02), "attention weight")
 
 
-def _size(names: list[str]) -> tuple[float, float]:
-    width = max(3.6, 0.45 * len(names) + 1.0)
-    letters = max(len(name) for name in names) if tilted(names) else 2
-    return width, min(2.6 + 0.05 * len(names), 4.5) + LETTER * letters
+def _height(names: list[str], upright: bool) -> float:
+    letters = max(len(name) for name in names) if upright else 2
+    return min(2.6 + 0.05 * len(names), 4.5) + LETTER * letters

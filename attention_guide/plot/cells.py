@@ -11,12 +11,14 @@ from matplotlib.colorbar import Colorbar
 from matplotlib.patches import PathPatch
 from matplotlib.path import Path
 
+from attention_guide.plot._room import tilted
 from attention_guide.plot.style import (
     MASKED_FACE,
     MASKED_HATCH,
     SMALL_TEXT_SIZE,
     TEXT_SIZE,
     WEIGHT_COLOURS,
+    luminance,
 )
 from attention_guide.plot.tokens import families
 
@@ -24,9 +26,9 @@ from attention_guide.plot.tokens import families
 VECTOR_CELLS = 4096
 # Above this many, a line around each cell costs more time than the cell.
 LINED_CELLS = 65536
+# Inches; a line around a narrower cell would hide it.
+LINED_CELL = 0.05
 MAX_TICKS = 40
-# Width of a letter at SMALL_TEXT_SIZE, in inches.
-LETTER = 0.085
 
 
 def draw_cells(
@@ -35,8 +37,12 @@ def draw_cells(
     allowed: npt.NDArray[np.bool_],
     vmin: float,
     vmax: float,
+    cell: tuple[float, float] = (1.0, 1.0),
 ) -> QuadMesh:
     """Draw `(T, S)` cells, queries down, and hatch those that aren't allowed.
+
+    `cell` is their width and height in inches, of which the ratio counts; where there is room,
+    they are parted by white lines.
 
     Examples:
         >>> import matplotlib.pyplot as plt
@@ -47,7 +53,7 @@ def draw_cells(
         >>> plt.close(figure)
     """
     queries, keys = values.shape
-    small = values.size <= 400
+    small = values.size <= 400 and min(cell) >= LINED_CELL
     mesh = ax.pcolormesh(
         np.arange(keys + 1) - 0.5,
         np.arange(queries + 1) - 0.5,
@@ -59,7 +65,7 @@ def draw_cells(
         linewidth=0.6 if small else 0.2,
         rasterized=values.size > VECTOR_CELLS,
     )
-    ax.set_aspect("equal")
+    ax.set_aspect(cell[1] / cell[0])
     ax.set_facecolor(MASKED_FACE)
     if not allowed.all():
         ax.add_patch(_hatched(~allowed))
@@ -74,8 +80,11 @@ def label_axes(
     columns: list[str],
     names: tuple[str, str] = ("query", "key"),
     most: tuple[int, int] = (MAX_TICKS, MAX_TICKS),
+    pitch: float = math.inf,
 ) -> None:
     """Write labels, at most so many a side, in fonts that have their characters.
+
+    Those of columns, `pitch` inches apart, stand upright where they don't fit side by side.
 
     Examples:
         >>> import matplotlib.pyplot as plt
@@ -94,7 +103,7 @@ def label_axes(
     ax.set_xticks(
         range(0, len(columns), column_step),
         columns[::column_step],
-        rotation=90.0 if tilted(columns) else 0.0,
+        rotation=90.0 if tilted(columns, pitch, column_step) else 0.0,
         fontfamily=families(columns[::column_step]),
     )
     ax.tick_params(length=0, labelsize=SMALL_TEXT_SIZE)
@@ -126,11 +135,11 @@ def write_values(
         ax.text(
             s,
             t,
-            f"{values[t, s]:.2f}",
+            f"{values[t, s]:z.2f}",
             ha="center",
             va="center",
             fontsize=SMALL_TEXT_SIZE,
-            color=_readable_on(shades[t, s]),
+            color="black" if luminance(shades[t, s]) > 0.179 else "white",
         )
 
 
@@ -154,27 +163,6 @@ def finish_colour_bar(bar: Colorbar, label: str) -> None:
     # Without it, viewers draw hairlines between the steps of the bar.
     if bar.solids is not None:
         bar.solids.set_edgecolor("face")
-
-
-def below(columns: list[str]) -> float:
-    """Inches that the labels of the columns need.
-
-    Examples:
-        >>> below(["a", "b"]) < below(["a", "a long token"])
-        True
-    """
-    letters = max(len(label) for label in columns) if tilted(columns) else 2
-    return 0.6 + LETTER * letters
-
-
-def tilted(columns: list[str]) -> bool:
-    """Whether the labels of the columns must stand upright to fit.
-
-    Examples:
-        >>> tilted(["the", "cat"]), tilted(["the", "caterpillar"])
-        (False, True)
-    """
-    return len(columns) > 12 or max(len(label) for label in columns) > 5
 
 
 def _hatched(cells: npt.NDArray[np.bool_]) -> PathPatch:
@@ -203,11 +191,3 @@ def _runs(cells: npt.NDArray[np.bool_]) -> list[tuple[int, int, int]]:
     edges = np.diff(np.pad(cells, ((0, 0), (1, 1))).astype(np.int8), axis=1)
     starts, ends = np.argwhere(edges == 1), np.argwhere(edges == -1)
     return [(int(t), int(a), int(b)) for (t, a), (_, b) in zip(starts, ends, strict=True)]
-
-
-def _readable_on(shade: npt.NDArray[np.float64]) -> str:
-    # WCAG's relative luminance; at 0.179 black and white text have the same contrast, 4.6 to 1.
-    channels = shade[:3]
-    linear = np.where(channels <= 0.04045, channels / 12.92, ((channels + 0.055) / 1.055) ** 2.4)
-    luminance = float(linear @ np.array([0.2126, 0.7152, 0.0722]))
-    return "black" if luminance > 0.179 else "white"

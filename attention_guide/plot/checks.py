@@ -17,15 +17,20 @@ def checked_weights(weights: npt.ArrayLike, vmin: float, vmax: float) -> npt.NDA
     if np.isnan(values).any():
         row = int(np.isnan(values).any(axis=1).argmax())
         raise ValueError(f"weights: NaN in row {row}; a map can't show it")
+    check_range(values, vmin, vmax)
+    return values
+
+
+def check_range(values: npt.NDArray[np.float64], vmin: float, vmax: float) -> None:
+    """Refuse values of any shape that the colour bar doesn't reach."""
     if not vmin < vmax:
         raise ValueError(f"vmin: expected a number below vmax, {vmax:g}, got {vmin:g}")
     slack = 1e-5 * max(abs(vmin), abs(vmax), 1.0)
-    if values.min() < vmin - slack or values.max() > vmax + slack:
+    if values.size and (values.min() < vmin - slack or values.max() > vmax + slack):
         raise ValueError(
             f"weights: expected values from {vmin:g} to {vmax:g}, got {values.min():g} to "
             f"{values.max():g}; pass vmin and vmax if these aren't attention weights"
         )
-    return values
 
 
 def checked_mask(

@@ -1,5 +1,6 @@
 """Bertviz's head view, still: queries left, keys right, a line for each weight of each head."""
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -8,15 +9,17 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from attention_guide.plot.cells import LETTER
+from attention_guide.plot._room import LETTER, LINE, room_over, wrapped
 from attention_guide.plot.checks import checked_mask, checked_weights, labels
 from attention_guide.plot.pooling import How, Pooled, pool
 from attention_guide.plot.style import (
     LINE_COLOURS,
     LINE_STYLES,
+    MAX_WIDTH,
     SMALL_TEXT_SIZE,
     TEXT_SIZE,
     axes_for,
+    line_colours,
     to_numpy,
 )
 from attention_guide.plot.tokens import families
@@ -24,6 +27,8 @@ from attention_guide.plot.tokens import families
 MOST_TOKENS = 48
 # Labels stand on both sides, and the lines between them need room.
 LONGEST = 20
+# Inches of an entry of the legend.
+ENTRY = 1.1
 
 
 def head_view(
@@ -85,15 +90,21 @@ def head_view(
     for place, block in enumerate((shown[0].rows, shown[0].columns)):
         if block > 1:
             sides[place] = [str(i) for i in range(0, values.shape[1 + place], block)]
-    figure, ax = axes_for(ax, *_size(*sides))
-    drawn = sum(
-        _draw(ax, panel.values, least, index, len(chosen)) for index, panel in enumerate(shown)
-    )
+    width, height = _size(*sides)
+    room = room_over(ax, width)
+    note = wrapped(_note(shown, least, pooling), room, SMALL_TEXT_SIZE)
+    title = None if title is None else wrapped(title, room, TEXT_SIZE)
+    across = max(1, min(4, int((room if ax else min(width, MAX_WIDTH) - 0.15) / ENTRY)))
+    down = math.ceil(len(chosen) / across)
+    lines = down - math.ceil(len(chosen) / 4) + note.count("\n") + (title or "").count("\n")
+    figure, ax = axes_for(ax, width, height + LINE * lines)
+    for index, panel in enumerate(shown):
+        _draw(ax, panel.values, least, index, len(chosen))
     _label(ax, *sides)
-    _legend(ax, chosen)
-    ax.set_xlabel(_note(shown, drawn, least, pooling), fontsize=SMALL_TEXT_SIZE)
+    _legend(ax, chosen, across)
+    ax.set_xlabel(note, fontsize=SMALL_TEXT_SIZE)
     if title is not None:
-        ax.set_title(title, fontsize=TEXT_SIZE, pad=22)
+        ax.set_title(title, fontsize=TEXT_SIZE, pad=22 + 72 * LINE * (down - 1))
     return figure
 
 
@@ -115,21 +126,23 @@ def _pooled(panel: npt.NDArray[np.float64], mask: npt.ArrayLike | None, pooling:
     return pool(values, allowed, pooling, longest=MOST_TOKENS, blocks=MOST_TOKENS)
 
 
-def _draw(ax: Axes, values: npt.NDArray[np.float64], least: float, index: int, count: int) -> int:
+def _drawn(values: npt.NDArray[np.float64], least: float) -> npt.NDArray[np.intp]:
+    return np.argwhere(values >= max(least, 1e-9))
+
+
+def _draw(ax: Axes, values: npt.NDArray[np.float64], least: float, index: int, count: int) -> None:
     shift = 0.5 * ((index + 0.5) / count - 0.5)
-    places = np.argwhere(values >= max(least, 1e-9))
-    for t, s in places:
+    for t, s in _drawn(values, least):
         weight = values[t, s]
         ax.plot(
             [0.0, 1.0],
             [t + shift, s + shift],
-            color=LINE_COLOURS[index],
+            color=line_colours(ax)[index],
             linestyle=LINE_STYLES[index],
             linewidth=0.6 + 2.4 * weight,
             alpha=0.35 + 0.65 * min(weight, 1.0),
             solid_capstyle="butt",
         )
-    return len(places)
 
 
 def _label(ax: Axes, rows: list[str], columns: list[str]) -> None:
@@ -149,9 +162,9 @@ def _label(ax: Axes, rows: list[str], columns: list[str]) -> None:
         spine.set_visible(False)
 
 
-def _legend(ax: Axes, chosen: list[int]) -> None:
+def _legend(ax: Axes, chosen: list[int], across: int) -> None:
     handles = [
-        Line2D([], [], color=LINE_COLOURS[i], linestyle=LINE_STYLES[i], linewidth=2.2,
+        Line2D([], [], color=line_colours(ax)[i], linestyle=LINE_STYLES[i], linewidth=2.2,
                label=f"head {head}")
         for i, head in enumerate(chosen)
     ]  # fmt: skip
@@ -159,7 +172,7 @@ def _legend(ax: Axes, chosen: list[int]) -> None:
         handles=handles,
         fontsize=SMALL_TEXT_SIZE,
         frameon=False,
-        ncols=min(len(handles), 4),
+        ncols=min(len(handles), across),
         loc="lower center",
         bbox_to_anchor=(0.5, 1.0),
         handlelength=3.0,
@@ -167,9 +180,10 @@ def _legend(ax: Axes, chosen: list[int]) -> None:
     )
 
 
-def _note(shown: list[Pooled], drawn: int, least: float, pooling: How) -> str:
+def _note(shown: list[Pooled], least: float, pooling: How) -> str:
     masked = int((~shown[0].allowed).sum())
     pairs = shown[0].values.size - masked
+    drawn = sum(len(_drawn(panel.values, least)) for panel in shown)
     note = f"{drawn} of {pairs * len(shown)} weights: those of {least:g} and more"
     note += f"; {masked} pairs masked" if masked else ""
     if shown[0].pooled:

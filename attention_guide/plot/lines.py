@@ -7,6 +7,7 @@ import numpy.typing as npt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from attention_guide.plot._room import room_over, text_width, wrapped
 from attention_guide.plot.style import (
     LINE_COLOURS,
     LINE_STYLES,
@@ -14,9 +15,14 @@ from attention_guide.plot.style import (
     SMALL_TEXT_SIZE,
     TEXT_SIZE,
     axes_for,
+    ink,
+    line_colours,
     to_numpy,
+    whole,
 )
 
+# More entries than this don't fit between the lines.
+MOST_INSIDE = 4
 # More points than this are a dense line, on which markers would touch.
 MARKED_POINTS = 25
 
@@ -55,8 +61,8 @@ def curves(
 
     Raises:
         TypeError: a series isn't made of real numbers.
-        ValueError: no series or more than seven, a length differs from that of `x`, or a band has
-            no curve of its name.
+        ValueError: no series or more than seven, a length differs from that of `x`, a band has no
+            curve of its name, or a number that isn't above 0 has a logarithmic axis.
 
     Examples:
         >>> import matplotlib.pyplot as plt
@@ -73,8 +79,12 @@ def curves(
     positions = np.arange(1.0, count + 1) if x is None else _vector(x, "x")
     for name, values in lines.items():
         _same_length(values, positions, f"series[{name!r}]")
-    figure, ax = axes_for(ax, 4.6, 3.2)
-    styles = zip(LINE_COLOURS, LINE_STYLES, MARKERS, strict=True)
+        _has_logarithms(values, f"series[{name!r}]", log_y)
+    _has_logarithms(positions, "x", log_x)
+    entries = [*lines] if reference is None else [*lines, reference[0]]
+    outside = ax is None and len(entries) > MOST_INSIDE
+    figure, ax = axes_for(ax, 4.6 + (max(map(text_width, entries)) + 0.6) * outside, 3.2)
+    styles = zip(line_colours(ax), LINE_STYLES, MARKERS, strict=True)
     for (name, values), (colour, dash, marker) in zip(lines.items(), styles, strict=False):
         ax.plot(
             positions,
@@ -84,14 +94,21 @@ def curves(
             marker=marker if count <= MARKED_POINTS else None,
             markersize=5,
             linewidth=1.8,
-            label=name,
+            label=_legible(name),
         )
     _fill_bands(ax, bands or {}, lines, positions)
     if reference is not None:
-        ax.axhline(reference[1], color="#555555", linewidth=0.9, label=reference[0], zorder=0)
+        _has_logarithms(np.array(reference[1]), "reference", log_y)
+        grey, label = ink(ax, "#555555", "#AAAAAA"), _legible(reference[0])
+        ax.axhline(reference[1], color=grey, linewidth=0.9, label=label, zorder=0)
     _finish(ax, x_label, y_label, title, (log_x, log_y), x_ticks)
-    if len(lines) > 1 or reference is not None:
-        ax.legend(fontsize=SMALL_TEXT_SIZE, frameon=False)
+    if outside:
+        ax.legend(
+            fontsize=SMALL_TEXT_SIZE, frameon=False, loc="upper left", bbox_to_anchor=(1.0, 1.0)
+        )
+    elif len(entries) > 1:
+        # Axes that were given have no room beside them.
+        ax.legend(fontsize=SMALL_TEXT_SIZE, frameon=len(entries) > MOST_INSIDE)
     return figure
 
 
@@ -124,7 +141,8 @@ def loss_curve(
 
     Raises:
         TypeError: the losses aren't real numbers.
-        ValueError: `losses` isn't a vector of at least one, or `every` or `smooth` is below 1.
+        ValueError: `losses` isn't a vector of at least one, `every` or `smooth` isn't a whole
+            number of at least 1, or a loss that isn't above 0 has a logarithmic axis.
 
     Examples:
         >>> import matplotlib.pyplot as plt
@@ -134,9 +152,11 @@ def loss_curve(
         >>> plt.close(figure)
     """
     values = _vector(losses, "losses")
-    window = max(1, len(values) // 50) if smooth is None else smooth
-    if every < 1 or window < 1:
-        raise ValueError(f"every and smooth: expected at least 1, got {every} and {window}")
+    window = max(1, len(values) // 50) if smooth is None else whole(smooth, "smooth", 1)
+    whole(every, "every", 1)
+    later = dict(sorted((held_out or {}).items()))
+    _has_logarithms(values, "losses", log_y)
+    _has_logarithms(np.array(list(later.values())), "held_out", log_y)
     steps = every * np.arange(1.0, len(values) + 1)
     figure, ax = axes_for(ax, 4.6, 3.0)
     blue, vermilion = LINE_COLOURS[:2]
@@ -146,10 +166,10 @@ def loss_curve(
         ax.plot(steps, values, color=blue, linewidth=0.8, alpha=0.35, label="training, each record")
         mean = _running_mean(values, window)
         ax.plot(steps, mean, color=blue, linewidth=1.8, label=f"mean of the last {window}")
-    if held_out:
+    if later:
         ax.plot(
-            list(held_out),
-            list(held_out.values()),
+            list(later),
+            list(later.values()),
             color=vermilion,
             linestyle="--",
             marker="s",
@@ -157,7 +177,7 @@ def loss_curve(
             label="held out",
         )
     _finish(ax, "training step", y_label, title, (False, log_y), None)
-    if window > 1 or held_out:
+    if window > 1 or later:
         ax.legend(fontsize=SMALL_TEXT_SIZE, frameon=False)
     return figure
 
@@ -174,6 +194,18 @@ def _same_length(
 ) -> None:
     if len(values) != len(positions):
         raise ValueError(f"{name}: expected N = {len(positions)} values, got {len(values)}")
+
+
+def _has_logarithms(values: npt.NDArray[np.float64], name: str, log: bool) -> None:
+    if log and (values <= 0).any():  # NaN is a gap on any axis
+        raise ValueError(
+            f"{name}: expected numbers above 0 on a logarithmic axis, got {np.nanmin(values):g}"
+        )
+
+
+def _legible(name: str) -> str:
+    """A legend leaves out names that begin with an underscore."""
+    return f" {name}" if name.startswith("_") else name
 
 
 def _running_mean(values: npt.NDArray[np.float64], window: int) -> npt.NDArray[np.float64]:
@@ -201,7 +233,7 @@ def _fill_bands(
         ends = [_vector(end, f"bands[{name!r}]") for end in (low, high)]
         for end in ends:
             _same_length(end, positions, f"bands[{name!r}]")
-        colour = LINE_COLOURS[names.index(name)]
+        colour = line_colours(ax)[names.index(name)]
         ax.fill_between(positions, ends[0], ends[1], color=colour, alpha=0.18, linewidth=0)
 
 
@@ -223,9 +255,9 @@ def _finish(
     ax.set_xlabel(x_label, fontsize=TEXT_SIZE)
     ax.set_ylabel(y_label, fontsize=TEXT_SIZE)
     ax.tick_params(labelsize=SMALL_TEXT_SIZE)
-    ax.grid(True, color="#DDDDDD", linewidth=0.6)
+    ax.grid(True, color=ink(ax, "#DDDDDD", "#444444"), linewidth=0.6)
     ax.set_axisbelow(True)
     for side in ("top", "right"):
         ax.spines[side].set_visible(False)
     if title is not None:
-        ax.set_title(title, fontsize=TEXT_SIZE)
+        ax.set_title(wrapped(title, room_over(ax, 0.0), TEXT_SIZE), fontsize=TEXT_SIZE)

@@ -68,7 +68,7 @@ def pool(
                [0.2, 0.6]]), 2)
     """
     if how not in ("max", "mean"):
-        raise ValueError(f'pool: expected "max" or "mean", got {how!r}')
+        raise ValueError(f'pooling: expected "max" or "mean", got {how!r}')
     rows, columns = (1 if side <= longest else math.ceil(side / blocks) for side in values.shape)
     if rows == columns == 1:
         return Pooled(values, allowed, 1, 1)

@@ -5,12 +5,14 @@ import numpy as np
 import numpy.typing as npt
 from matplotlib.figure import Figure
 
+from attention_guide.plot._room import wrapped
 from attention_guide.plot.cells import draw_cells, finish_colour_bar, label_axes
 from attention_guide.plot.pooling import How, pool
 from attention_guide.plot.style import (
     LINE_COLOURS,
     SMALL_TEXT_SIZE,
     TEXT_SIZE,
+    ink,
     to_numpy,
 )
 
@@ -74,12 +76,12 @@ def position_similarity(
     right.set_ylabel("cosine similarity", fontsize=TEXT_SIZE)
     right.set_ylim(-1.05, 1.05)
     right.tick_params(labelsize=SMALL_TEXT_SIZE)
-    right.grid(True, color="#DDDDDD", linewidth=0.6)
+    right.grid(True, color=ink(right, "#DDDDDD", "#444444"), linewidth=0.6)
     right.legend(fontsize=SMALL_TEXT_SIZE, frameon=False)
     for side in ("top", "right"):
         right.spines[side].set_visible(False)
     if title is not None:
-        figure.suptitle(title, fontsize=TEXT_SIZE)
+        figure.suptitle(wrapped(title, 6.8, TEXT_SIZE), fontsize=TEXT_SIZE)
     return figure
 
 

@@ -1,6 +1,7 @@
 """A figure as SVG, PDF and PNG from one call, the same bytes whenever it is drawn again."""
 
 import os
+import re
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,6 +15,8 @@ FORMATS = ("svg", "pdf", "png")
 SALT = "attention-guide"
 # Drawings after which a layout is where it will stay, to the eye.
 LAYOUTS = 4
+# What no XML file may hold: most control characters, lone surrogates, U+FFFE and U+FFFF.
+_NOT_XML = re.compile("[^\t\n\r -\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
 def save(
@@ -27,15 +30,16 @@ def save(
     """Write a figure to `stem.svg`, `stem.pdf` and `stem.png`; the same figure, the same bytes.
 
     The same holds on another machine with the same fonts and the same matplotlib. Text in the SVG
-    is drawn as outlines, so that it looks alike where the fonts are missing; in the PDF it can be
-    searched and copied.
+    is drawn as outlines, so that it looks alike where the fonts are missing; in the PDF it is text,
+    to be searched and copied, but where a script reorders or joins its signs, as Devanagari does, a
+    copy may differ from the token.
 
     Args:
         figure: What is to be written; it stays open.
         stem: The path without an ending; folders that don't exist are made.
         formats: Some of "svg", "pdf", "png".
         alt: The figure in words, kept as the file's description: `alt_text(...)` or
-            `describe(...)`.
+            `describe(...)`. Control characters that XML can't hold become U+FFFD.
         dpi: Dots an inch, of the PNG and of maps too large for vectors.
 
     Returns:
@@ -103,8 +107,7 @@ def _settled(figure: Figure) -> Iterator[None]:
 
 def _metadata(form: str, alt: str | None) -> dict[str, Any]:
     if alt is not None:
-        # Control characters aren't allowed in XML, lone surrogates nowhere.
-        alt = "".join(c if c.isprintable() or c == "\n" else "\ufffd" for c in alt)
+        alt = _NOT_XML.sub("\ufffd", alt)
     if form == "svg":
         return {"Date": None, **({} if alt is None else {"Description": alt})}
     if form == "pdf":

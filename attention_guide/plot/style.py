@@ -1,11 +1,13 @@
 """What every figure of this package shares: colours, sizes, and the way numbers come in."""
 
+from numbers import Integral
 from typing import Any
 
 import matplotlib.pyplot as plt
 import numpy as np
 import numpy.typing as npt
 from matplotlib.axes import Axes
+from matplotlib.colors import to_rgba
 from matplotlib.figure import Figure, SubFigure
 
 OKABE_ITO: dict[str, str] = {
@@ -80,6 +82,8 @@ def to_numpy(values: npt.ArrayLike, name: str) -> npt.NDArray[np.float64]:
         >>> to_numpy(torch.ones(2, dtype=torch.bfloat16, requires_grad=True), "weights")
         array([1., 1.])
     """
+    if "complex" in str(getattr(values, "dtype", "")):  # numpy would drop the imaginary part
+        raise TypeError(f"{name}: expected an array of real numbers, got {values.dtype}")  # type: ignore[union-attr]
     detach = getattr(values, "detach", None)
     # numpy knows no bfloat16, so a tensor is widened by its own library first.
     source = detach().cpu().double() if detach is not None else values
@@ -88,6 +92,57 @@ def to_numpy(values: npt.ArrayLike, name: str) -> npt.NDArray[np.float64]:
     except (TypeError, ValueError) as error:
         kind = type(values).__name__
         raise TypeError(f"{name}: expected an array of real numbers, got {kind}") from error
+
+
+def ink(ax: Axes, on_bright: str, on_dark: str) -> str:
+    """Take the colour that can be seen on what is behind the axes.
+
+    Examples:
+        >>> figure, ax = plt.subplots(facecolor="black", subplot_kw={"facecolor": "none"})
+        >>> ink(ax, "black", "white")
+        'white'
+        >>> plt.close(figure)
+    """
+    face = to_rgba(ax.get_facecolor())
+    if face[3] == 0:
+        face = to_rgba(ax.get_figure(root=True).get_facecolor())  # type: ignore[union-attr]
+    return on_bright if luminance(np.array(face)) > 0.179 else on_dark
+
+
+def line_colours(ax: Axes) -> tuple[str, ...]:
+    """`LINE_COLOURS`, with white for black on a dark background.
+
+    Examples:
+        >>> figure, ax = plt.subplots()
+        >>> line_colours(ax) == LINE_COLOURS
+        True
+        >>> plt.close(figure)
+    """
+    return (*LINE_COLOURS[:-1], ink(ax, LINE_COLOURS[-1], "#FFFFFF"))
+
+
+def luminance(colour: npt.NDArray[np.float64]) -> float:
+    """WCAG's relative luminance; at 0.179 black and white have the same contrast, 4.6 to 1.
+
+    Examples:
+        >>> luminance(np.zeros(3)), luminance(np.ones(3))
+        (0.0, 1.0)
+    """
+    channels = colour[:3]
+    linear = np.where(channels <= 0.04045, channels / 12.92, ((channels + 0.055) / 1.055) ** 2.4)
+    return float(linear @ np.array([0.2126, 0.7152, 0.0722]))
+
+
+def whole(number: int, name: str, least: int) -> int:
+    """Take a whole number that isn't too small, or say what came instead.
+
+    Examples:
+        >>> whole(2, "digits", 0)
+        2
+    """
+    if not isinstance(number, Integral) or number < least:
+        raise ValueError(f"{name}: expected a whole number of at least {least}, got {number}")
+    return int(number)
 
 
 def axes_for(ax: Axes | None, width: float, height: float) -> tuple[Figure, Axes]:

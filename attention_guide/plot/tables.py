@@ -10,8 +10,8 @@ import numpy as np
 import numpy.typing as npt
 
 from attention_guide.plot.checks import checked_mask, checked_weights, plain_labels
-from attention_guide.plot.style import to_numpy
-from attention_guide.plot.words import alt_text, markdown_row, weights_table
+from attention_guide.plot.style import to_numpy, whole
+from attention_guide.plot.words import alt_text, counted, fixed, markdown_row, weights_table
 
 Form = Literal["markdown", "html", "csv"]
 
@@ -44,7 +44,8 @@ def table(
 
     Raises:
         TypeError: as `heatmap`.
-        ValueError: as `heatmap`, or an unknown form.
+        ValueError: as `heatmap`, or an unknown form, or `digits` isn't a whole number of at least
+            0.
 
     Examples:
         >>> print(table([[1.0, 0.0]], ["<b>"], ["a", "b"], form="csv"))
@@ -60,7 +61,7 @@ def table(
     columns = plain_labels(key_tokens, values.shape[1], "key_tokens", "S")
     allowed = checked_mask(mask, values)
     cells = [
-        [f"{weight:.{digits}f}" if may else None for weight, may in zip(*pair, strict=True)]
+        [fixed(weight, digits) if may else None for weight, may in zip(*pair, strict=True)]
         for pair in zip(values, allowed, strict=True)
     ]
     if form == "csv":
@@ -89,12 +90,13 @@ def describe(
 
     Returns:
         One paragraph of plain text. For heads: what each favours, how spread out its weights are
-        (the mean number of keys they amount to, the exponential of their entropy), and the share
-        on the query's own place.
+        (the mean number of keys they amount to, the exponential of their entropy), and the mean
+        share on the query's own place. For both, a row counts as shares of its sum (which may be
+        below 1), and a query that attends nowhere doesn't count.
 
     Raises:
         TypeError: as `heatmap`.
-        ValueError: as `heatmap`.
+        ValueError: as `heatmap`, or `most` isn't a whole number of at least 0.
 
     Examples:
         >>> said = describe([[[1.0, 0.0], [0.0, 1.0]], [[0.5, 0.5], [0.5, 0.5]]], ["a", "b"])
@@ -115,10 +117,10 @@ def describe(
     hidden = int((~checked_mask(mask, panels[0])).sum())
     for panel in panels:
         checked_mask(mask, panel)
-    opening = f"Attention of {count} {'head' if count == 1 else 'heads'}, "
-    opening += f"{queries} {'query' if queries == 1 else 'queries'} by "
-    opening += f"{keys} {'key' if keys == 1 else 'keys'}"
-    opening += f", {hidden} cells masked" if hidden else ""
+    opening = f"Attention of {counted(count, 'head')}, "
+    opening += f"{counted(queries, 'query')} by {counted(keys, 'key')}"
+    opening += f", {counted(hidden, 'cell')} masked" if hidden else ""
+    most = whole(most, "most", 0)
     said = [_head(number, panel, rows, columns) for number, panel in enumerate(panels[:most])]
     rest = [f"{count - most} more"] if count > most else []
     return ". ".join([opening, *said, *rest]) + "."
@@ -139,14 +141,15 @@ def curves_table(
         x: `(N,)` positions; `None` counts 1, 2, …, N.
         x_label: The first column's name.
         form: "markdown" or "csv".
-        digits: significant digits.
+        digits: significant digits; an x gets as many as tell it from the others.
 
     Returns:
         The table, without a newline at its end.
 
     Raises:
         TypeError: a series isn't made of real numbers.
-        ValueError: no series, different lengths, or an unknown form.
+        ValueError: no series, different lengths, an unknown form, or `digits` isn't a whole number
+            of at least 1.
 
     Examples:
         >>> print(curves_table({"loss": [3.0, 1.5]}, x_label="epoch"))
@@ -159,12 +162,18 @@ def curves_table(
     if not columns:
         raise ValueError("series: expected at least one curve, got none")
     places = np.arange(1.0, len(columns[0]) + 1) if x is None else to_numpy(x, "x")
+    if places.ndim != 1:
+        raise ValueError(f"x: expected a vector (N,), got {places.shape}")
     for name, values in zip(series, columns, strict=True):
         if values.ndim != 1 or values.shape != places.shape:
             raise ValueError(
                 f"series[{name!r}]: expected N = {len(places)} values, got {values.shape}"
             )
-    rows = [[f"{value:.{digits}g}" for value in row] for row in zip(places, *columns, strict=True)]
+    whole(digits, "digits", 1)
+    rows = [
+        [place, *(f"{value:.{digits}g}" for value in row)]
+        for place, *row in zip(_told_apart(places, digits), *columns, strict=True)
+    ]
     names = [x_label, *series]
     if form == "csv":
         return _csv(names, rows)
@@ -176,17 +185,32 @@ def curves_table(
     return "\n".join(text)
 
 
+def _told_apart(places: npt.NDArray[np.float64], digits: int) -> list[str]:
+    """Positions in so many significant digits, or as many more as different ones need."""
+    for more in range(digits, max(digits, 17) + 1):
+        texts = [
+            f"{x:.0f}" if x.is_integer() and abs(x) < 1e16 else f"{x:.{more}g}"
+            for x in (places + 0.0).tolist()  # -0 is 0
+        ]
+        if len(set(texts)) >= len(np.unique(places)):
+            break
+    return texts
+
+
 def _head(number: int, panel: npt.NDArray[np.float64], rows: list[str], columns: list[str]) -> str:
-    seen = panel[panel.sum(1) > 0]
-    if len(seen) == 0:
+    weights = np.maximum(panel, 0.0)
+    total = weights.sum(1, keepdims=True)
+    attends = total[:, 0] > 0
+    if not attends.any():
         return f"Head {number}: attends nowhere"
-    entropy = -(seen * np.log(np.where(seen > 0, seen, 1.0))).sum(1)
+    share = weights / np.where(total > 0, total, 1.0)
+    entropy = -(share * np.log(np.where(share > 0, share, 1.0))).sum(1)[attends]
     spread = float(np.exp(entropy).mean())
     best = np.unravel_index(int(panel.argmax()), panel.shape)
     t, s = int(best[0]), int(best[1])
     said = f"Head {number}: spread over {spread:.1f} keys"
     if panel.shape[0] == panel.shape[1]:
-        said += f", {float(np.diagonal(panel).mean()):.2f} on the same place"
+        said += f", {float(np.diagonal(share)[attends].mean()):.2f} on the same place"
     return f"{said}, largest from {rows[t]} to {columns[s]} ({panel[t, s]:.2f})"
 
 

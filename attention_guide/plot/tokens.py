@@ -6,6 +6,7 @@ among those that matplotlib finds on the machine; what none of them has is writt
 point.
 """
 
+import re
 import unicodedata
 import warnings
 from collections.abc import Iterable, Iterator, Sequence
@@ -17,16 +18,24 @@ from matplotlib import font_manager
 
 # A label longer than this would push the map off the page; tables keep the whole token.
 LONGEST = 40
-# Characters that reorder, hide or join what stands beside them: a label must show that they are
-# there. U+200C and U+200D stay, since Persian and the scripts of India are written with them.
+# Characters that are blank, or reorder, hide or join what stands beside them: a label must show
+# that they are there.
 HIDDEN = {
-    *map(chr, (0xAD, 0x61C, 0x180E, 0x200B, 0x200E, 0x200F, 0x2060, 0xFEFF)),
+    *map(chr, (0xAD, 0x34F, 0x61C, 0x115F, 0x1160, 0x17B4, 0x17B5, 0x200B, 0x200E, 0x200F, 0x2060)),
+    *map(chr, (0x2800, 0x3164, 0xFEFF, 0xFFA0)),
+    *map(chr, range(0x180B, 0x1810)),
     *map(chr, range(0x202A, 0x202F)),
     *map(chr, range(0x2061, 0x2070)),
     *map(chr, range(0xFFF9, 0xFFFC)),
     *map(chr, range(0xE0000, 0xE0080)),
 }
+# Persian and the scripts of India are written with them; inside a word they stay.
+JOINERS = {"\u200c", "\u200d"}
+VIRAMA = 9  # its combining class: a joiner behind it shapes the letter, even at a word's end
 SIGNS = {"\n": "⏎", "\r": "⏎", "\u2028": "⏎", "\u2029": "⏎", "\t": "⇥"}
+
+
+SPECIAL = re.compile(r"\[[^\[\]]+\]|<[^<>]+>|‹[^‹›]+›")
 
 
 class MissingGlyphs(UserWarning):
@@ -41,14 +50,16 @@ def visible(token: object) -> str:
 
     Returns:
         The token with ␣ for spaces, ⏎ for ends of lines, ⇥ for a tab, ⟨code point⟩ for other
-        characters that show nothing, and a dotted circle under a mark that has no letter.
+        characters that show nothing, ⟨⟩ for an empty token, and a dotted circle under a mark that
+        has no letter.
 
     Examples:
         >>> visible(" new\nline"), visible("a\u202eb"), visible("\u0301")
         ('␣new⏎line', 'a⟨202E⟩b', '◌́')
     """
-    text = "".join(_sign(character) for character in str(token))
-    return f"◌{text}" if text and unicodedata.category(text[0]) == "Mn" else text
+    signs = str(token)
+    text = "".join(map(_sign, signs, " " + signs, signs[1:] + " ")) or "⟨⟩"
+    return f"◌{text}" if unicodedata.category(text[0]) == "Mn" else text
 
 
 def drawable(tokens: Iterable[object], longest: int = LONGEST) -> list[str]:
@@ -103,6 +114,8 @@ def families(labels: Iterable[str]) -> list[str]:
 def reads_right_to_left(tokens: Sequence[object]) -> bool:
     """Whether most letters of the tokens belong to a script that runs from right to left.
 
+    Latin letters in brackets, as in [PAD] or </s>, don't count.
+
     Args:
         tokens: The tokens, in the order in which they are read.
 
@@ -114,22 +127,33 @@ def reads_right_to_left(tokens: Sequence[object]) -> bool:
         >>> reads_right_to_left([peace, world]), reads_right_to_left(["peace", "world"])
         (True, False)
     """
-    kinds = [unicodedata.bidirectional(c) for token in tokens for c in str(token)]
+    # The names of special tokens ([PAD], </s>) are Latin in every language.
+    texts = [re.sub(r"[A-Za-z]", "", text) if SPECIAL.fullmatch(text) else text
+             for text in map(str, tokens)]  # fmt: skip
+    kinds = [unicodedata.bidirectional(c) for text in texts for c in text]
     return sum(kind in ("R", "AL") for kind in kinds) > sum(kind == "L" for kind in kinds)
 
 
-def _sign(character: str) -> str:
+def _sign(character: str, before: str, after: str) -> str:
     if character in SIGNS:
         return SIGNS[character]
     category = unicodedata.category(character)
+    if character in JOINERS:
+        inside = _is_word(before) and _is_word(after)
+        return character if inside or unicodedata.combining(before) == VIRAMA else _code(character)
     if category == "Zs":
         return "␣"
     if category in ("Cc", "Cs") or character in HIDDEN:
         return _code(character)
     # Variation selectors choose between pictures of one character; fonts here have one.
     if "\ufe00" <= character <= "\ufe0f" or "\U000e0100" <= character <= "\U000e01ef":
-        return ""
+        return "" if _is_word(before) else _code(character)
     return character
+
+
+def _is_word(character: str) -> bool:
+    """Whether a joiner or a variation selector beside it has something to act on."""
+    return unicodedata.category(character)[0] in "LMNS" and character not in HIDDEN
 
 
 def _code(character: str) -> str:

@@ -7,8 +7,9 @@ import numpy as np
 import numpy.typing as npt
 from matplotlib.figure import Figure
 
+from attention_guide.plot._room import wrapped
 from attention_guide.plot.lines import loss_curve
-from attention_guide.plot.style import LINE_COLOURS, SMALL_TEXT_SIZE, TEXT_SIZE, to_numpy
+from attention_guide.plot.style import LINE_COLOURS, SMALL_TEXT_SIZE, TEXT_SIZE, ink, to_numpy
 
 
 def training_curves(
@@ -45,7 +46,8 @@ def training_curves(
 
     Raises:
         TypeError: A series isn't made of real numbers.
-        ValueError: A series isn't `(N,)` with the N of the loss, or as `loss_curve`.
+        ValueError: A series isn't `(N,)` with the N of the loss, `clip` comes without `grad_norm`,
+            or as `loss_curve`.
 
     Examples:
         >>> figure = training_curves([3.0, 2.0, 1.5], rate=[0.1, 0.2, 0.1], grad_norm=[1, 5, 2])
@@ -53,6 +55,8 @@ def training_curves(
         ['loss (nats a token)', 'learning rate', 'gradient norm']
         >>> plt.close(figure)
     """
+    if clip is not None and grad_norm is None:
+        raise ValueError(f"clip: expected grad_norm, in whose panel it is drawn, got only {clip}")
     extra = {
         name: _beside(values, name, loss)
         for name, values in (("rate", rate), ("grad_norm", grad_norm))
@@ -75,11 +79,12 @@ def training_curves(
         steps = every * np.arange(1.0, len(values) + 1)
         ax.plot(steps, values, color=LINE_COLOURS[0], linewidth=1.2)
         if name == "grad_norm" and clip is not None:
-            ax.axhline(clip, color="#555555", linewidth=0.9, linestyle="--", label="clipped above")
+            grey = ink(ax, "#555555", "#AAAAAA")
+            ax.axhline(clip, color=grey, linewidth=0.9, linestyle="--", label="clipped above")
             ax.legend(fontsize=SMALL_TEXT_SIZE, loc="upper right", edgecolor="none")
         ax.set_ylabel(labels[name], fontsize=TEXT_SIZE)
         ax.tick_params(labelsize=SMALL_TEXT_SIZE)
-        ax.grid(True, color="#DDDDDD", linewidth=0.6)
+        ax.grid(True, color=ink(ax, "#DDDDDD", "#444444"), linewidth=0.6)
         for side in ("top", "right"):
             ax.spines[side].set_visible(False)
     for ax in panels[:-1]:
@@ -87,7 +92,8 @@ def training_curves(
     panels[-1].set_xlabel("training step", fontsize=TEXT_SIZE)
     figure.align_ylabels(panels)
     if title is not None:
-        figure.suptitle(title, fontsize=TEXT_SIZE)
+        room = figure.get_figwidth() - 0.2
+        figure.suptitle(wrapped(title, room, TEXT_SIZE), fontsize=TEXT_SIZE)
     return figure
 
 

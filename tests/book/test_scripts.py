@@ -33,7 +33,7 @@ def test_comments_go_and_programs_stay(tmp_path: Path) -> None:
 def test_only_comments_are_taken_for_comments() -> None:
     text = '// first\nconst a = "// no"; // stays\n  /**\n   * goes\n   */\n'
     text += "  f(/** @type {A} */ (b));\n"
-    light = '// first\nconst a = "// no"; // stays\n  f((b));\n'
+    light = '// first\nconst a = "// no"; // stays\n f((b));\n'
     assert scripts.without_comments(text) == light
     assert not scripts.is_lighter("assets/playground/models/x.js")
     assert not scripts.is_lighter("assets/javascripts/book.js")

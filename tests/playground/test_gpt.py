@@ -23,8 +23,8 @@ const bpe = new LiveBPE.BPE(file);
 """
 
 
-def node(script: str, data: object) -> Any:
-    return ask(_BEGIN + script, *_SCRIPTS, data=data)
+def node(script: str, data: object, *more: str) -> Any:
+    return ask(_BEGIN + script, *_SCRIPTS, *more, data=data)
 
 
 def texts() -> list[str]:
@@ -93,6 +93,35 @@ def test_temperature_and_filters_are_the_packages() -> None:
         # In single precision the package's sum for top-p can reach 1 before the last crumbs.
         assert torch.equal(ours > 1e-6, theirs > 1e-6), rules
         torch.testing.assert_close(ours, theirs, atol=1e-6, rtol=1e-5)
+
+
+def test_a_p_of_one_drops_nothing() -> None:
+    """Not even where the sum is rounded to 1 before the last token."""
+    found = node(
+        """const rules = { temperature: 0.1, k: 600, p: 1, least: 0 };
+        const shares = LiveSampling.probabilities(Float32Array.from(input), rules);
+        console.log(JSON.stringify(shares.filter((share) => share > 0).length))""",
+        [10.0, *(i / 100 for i in range(511))],
+    )
+    assert found == 512
+
+
+def test_a_link_is_taken_to_the_steps_of_the_sliders() -> None:
+    cases = [
+        {"temperature": 0.15, "p": 0.333, "least": 0.07},
+        {"temperature": 2, "p": 0.35, "least": 0},
+        {"temperature": 2.01, "p": 0.04, "least": "0.1"},
+    ]
+    found = node(
+        """const config = { n_layers: 4, n_heads: 4, max_len: 128 };
+        console.log(JSON.stringify(input.map((saved) => {
+          const { temperature, p, least } = LiveExplorer.restore(saved, config, 512);
+          return [temperature, p, least];
+        })))""",
+        cases,
+        "gpt-state.js",
+    )
+    assert found == [[0.2, 0.35, 0.05], [2, 0.35, 0], [1, 1, 0]]
 
 
 def test_a_draw_falls_as_the_probabilities_say() -> None:

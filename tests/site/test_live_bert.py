@@ -84,7 +84,10 @@ def test_fetched_on_click_and_kept_for_the_next_visit(browser: Browser, base: st
         assert not [url for url in seen.requests if url.endswith(".bin")]
         live.get_by_role("button", name=FETCH).click()
         use(live)
-        expect(live.get_by_text("The model is kept in this browser")).to_be_visible()
+        # No promise of a page without a network: only the model is kept, not the page.
+        expect(
+            live.get_by_text("The model is kept in this browser: the next visit needn't fetch it.")
+        ).to_be_visible()
         shards = page.evaluate("LiveBert.site.index.shards")
         fetched = [url.rpartition("/")[2] for url in seen.requests if url.endswith(".bin")]
         assert fetched == [shard["name"] for shard in shards]
@@ -140,6 +143,56 @@ def test_cancelling_keeps_what_has_come(browser: Browser, base: str) -> None:
         live.get_by_role("button", name="Fetch the model (16.9 MB)").click()
         use(live)
         assert asked == ["2-", "3-", "4-", "5-", "6-", "7-"]
+
+
+def test_kept_parts_can_be_forgotten_without_the_rest(browser: Browser, base: str) -> None:
+    with opened(browser, base) as (fresh, page, live):
+        drop = live.get_by_role("button", name="Forget what is kept")
+        expect(drop).to_be_hidden()
+        fresh.route("**/2-*.bin", lambda route: None)
+        live.get_by_role("button", name=FETCH).click()
+        expect(live.get_by_text("6.0 of 22.9 MB")).to_be_visible()
+        expect(drop).to_be_hidden()
+        live.get_by_role("button", name="Cancel").click()
+        expect(live.get_by_role("button", name="Fetch the model (16.9 MB)")).to_be_focused()
+        # Another tab forgets them, too: this one says so when the reader is back.
+        page.evaluate("LiveShards.forget()")
+        page.evaluate("document.dispatchEvent(new Event('visibilitychange'))")
+        expect(live.get_by_role("button", name=FETCH)).to_be_visible()
+        expect(drop).to_be_hidden()
+        live.get_by_role("button", name=FETCH).click()
+        expect(live.get_by_text("6.0 of 22.9 MB")).to_be_visible()
+        live.get_by_role("button", name="Cancel").click()
+        drop.click()
+        expect(live.get_by_role("button", name=FETCH)).to_be_focused()
+        expect(live.get_by_text("Forgotten.")).to_be_visible()
+        expect(drop).to_be_hidden()
+        assert page.evaluate(_KEPT) == 0
+
+
+def test_a_forgotten_model_reads_nothing_more(browser: Browser, base: str) -> None:
+    with opened(browser, base) as (_, page, live):
+        live.get_by_role("button", name=FETCH).press("Enter")
+        use(live)
+        expect(live.get_by_label("Example", exact=True)).to_be_focused()
+        page.evaluate("""() => {
+          window.passes = 0;
+          const { read } = LiveBert.Bert.prototype;
+          LiveBert.Bert.prototype.read = function (...all) {
+            window.passes++;
+            return read.apply(this, all);
+          };
+        }""")
+        live.get_by_role("button", name="layer 1, head 1", exact=True).click()
+        live.get_by_role("button", name="Reset").click()
+        page.wait_for_function("passes > 0")
+        said(live)
+        live.get_by_role("button", name="Forget the model").press("Enter")
+        expect(live.get_by_role("button", name=FETCH)).to_be_focused()
+        before = page.evaluate("passes")
+        live.get_by_role("button", name="Reset").click()
+        page.evaluate("new Promise(resolve => setTimeout(resolve, 300))")
+        assert page.evaluate("passes") == before
 
 
 def test_parts_that_are_missing_or_damaged(browser: Browser, base: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import pytest
@@ -86,6 +87,8 @@ def test_it_starts_as_the_still_figure(browser: Browser, base: str, twin: Twin) 
         table.wait_for()
         shares = table.locator("tbody tr").last.locator("td").all_inner_texts()
         assert [float(share) for share in shares] == pytest.approx(weights[-1].tolist(), abs=0.006)
+        first = table.locator("tbody tr").first.locator("td").all_inner_texts()
+        assert first == ["1.00", *["✕"] * 22]  # as the picture: what lies ahead is no zero
 
 
 def test_typing_cuts_and_answers(browser: Browser, base: str, twin: Twin) -> None:
@@ -121,6 +124,7 @@ def test_temperature_and_filters(browser: Browser, base: str) -> None:
         assert [row[3] for row in next_tokens(live)] == plain
         live.get_by_role("slider", name="Temperature").fill("0.1")
         assert next_tokens(live)[0][3] == "100.0 %"
+        expect(live.locator("caption", has_text="Drawn from: 512.")).to_be_visible()
         assert [row[2] for row in next_tokens(live)] == plain
         live.get_by_role("slider", name="Temperature").fill("1")
         for name, value, left in (("Top-k", "3", 3), ("Top-p", "0.35", 2), ("Min-p", "0.5", 1)):
@@ -137,6 +141,8 @@ def test_a_head_at_zero_changes_the_prediction(browser: Browser, base: str, twin
     with figure(browser, base, "gpt") as (_, live):
         before = next_tokens(live)
         zero = live.get_by_role("button", name="Layer 3, head 1 to zero")
+        look = "e => getComputedStyle(e).fontWeight + getComputedStyle(e, '::before').content"
+        plain = zero.evaluate(look)
         zero.press("Enter")
         without = next_tokens(live)
         assert zero.get_attribute("aria-pressed") == "true"
@@ -146,10 +152,102 @@ def test_a_head_at_zero_changes_the_prediction(browser: Browser, base: str, twin
         )
         [row] = [row for row in without if row[0] == "\\n"]
         assert (row[2], row[4]) == ("3.9 %", before[0][2])
-        cell = live.get_by_role("button", name="layer 3, head 1", exact=True)
+        assert "✓" in zero.evaluate(look)
+        assert "✓" not in plain
+        cell = live.get_by_role("button", name="layer 3, head 1, at zero", exact=True)
         assert "live-shut" in (cell.get_attribute("class") or "")
+        expect(live.get_by_role("region", name="Layer 3, head 1, at zero").first).to_be_visible()
+        reads = live.locator("p", has_text="the last token")
+        expect(reads).to_contain_text("Nothing of it is passed on.")
         zero.press("Enter")
         assert next_tokens(live) == before
+        assert zero.evaluate(look) == plain
+        expect(live.get_by_role("button", name="layer 3, head 1", exact=True)).to_be_visible()
+
+
+def test_it_says_one_short_sentence_of_a_change(browser: Browser, base: str) -> None:
+    with figure(browser, base, "gpt") as (page, live):
+        said(live)
+        spoken = live.locator(".live-body :is([aria-live=polite], [role=status])")
+        news = live.locator(".live-change")
+        expect(spoken).to_have_count(1)
+        expect(news).to_have_text("Likeliest of 512: “\\n”, 32.0 %.")
+        slider = live.get_by_role("slider", name="Top-k")
+        slider.focus()
+        page.keyboard.press("ArrowRight")
+        expect(news).to_have_text("Likeliest of 1: “\\n”, 100.0 %.")
+        live.get_by_role("button", name="Add the likeliest token").click()
+        expect(news).to_have_text(
+            re.compile(r"^Last written: “\\n”\. Likeliest of 1: “.+”, 100.0 %\.$")
+        )
+
+
+def test_an_open_table_waits_and_comes_in_slices(browser: Browser, base: str) -> None:
+    with figure(browser, base, "gpt") as (page, live):
+        text = live.get_by_label("Text", exact=True)
+        text.fill("a list of the names " * 15)
+        assert len(chips(live)) == 64
+        live.get_by_text("Layer 3, head 1 as a table").click()
+        said(live)
+        cells = live.locator("details td")
+        expect(cells).to_have_count(64 * 64)
+        page.evaluate(_COUNT_CELLS, live.element_handle())
+        assert page.evaluate(_TYPE, live.element_handle()) == 0  # the model has read, it waits
+        tokens = len(chips(live))
+        expect(cells).to_have_count(tokens * tokens)
+        added = page.evaluate("added")
+        assert sum(added) == tokens * tokens
+        assert max(added) < 600
+        text.fill("a list")
+        assert len(chips(live)) == 4
+        expect(cells).to_have_count(16)
+
+
+_COUNT_CELLS = """live => {
+  window.added = [];
+  new MutationObserver(records => {
+    const rows = records.flatMap(record => [...record.addedNodes]);
+    const cells = rows.reduce((n, row) => n + (row.querySelectorAll?.("td").length ?? 0), 0);
+    if (cells) added.push(cells);
+  }).observe(live.querySelector("details tbody"), { childList: true });
+}"""
+_TYPE = """live => new Promise(resolve => {
+  const field = live.querySelector("textarea");
+  const result = live.querySelector(".live-change").previousElementSibling;
+  new MutationObserver(() => {
+    if (result.getAttribute("aria-busy") === "false") resolve(added.length);
+  }).observe(result, { attributes: true });
+  field.value = field.value.slice(1);
+  field.dispatchEvent(new Event("input"));
+})"""
+
+
+def test_a_link_keeps_all_that_was_written(browser: Browser, base: str) -> None:
+    with figure(browser, base, "gpt") as (page, live):
+        said(live)
+        for _ in range(8):
+            live.get_by_role("button", name="Draw ten").click()
+        grown = next_tokens(live), chips(live)
+        assert len(grown[1]) == 23 + 80
+        live.get_by_role("button", name="Link to this state").click()
+        page.goto(live.get_by_label("Link to this state").last.input_value())
+        again = page.locator("[data-live=gpt] .live")
+        again.wait_for()
+        assert (next_tokens(again), chips(again)) == grown
+        # A link may ask for more than there is room.
+        again.get_by_label("Text", exact=True).fill("é " * 150)
+        assert len(chips(again)) == 64
+        page.evaluate(
+            """() => {
+              const { text } = LiveExplorer.start();
+              const asked = JSON.stringify({ text, added: Array(200).fill(7) });
+              history.replaceState(null, "", `?${new URLSearchParams({ gpt: asked })}`);
+              const place = document.querySelector("[data-live=gpt]");
+              place.querySelector(".live").remove();
+              LiveUI.mount("gpt", place);
+            }"""
+        )
+        assert len(chips(again)) == 128
 
 
 def test_it_writes_step_by_step_from_the_cache(browser: Browser, base: str, twin: Twin) -> None:

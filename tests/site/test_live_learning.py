@@ -103,6 +103,38 @@ def test_letters_are_the_readers_own(browser: Browser, base: str) -> None:
         assert field.get_attribute("aria-invalid") == "false"
 
 
+def test_filled_is_what_followed_the_letter_before_already(browser: Browser, base: str) -> None:
+    with figure(browser, base, "learning") as (_, live):
+        live.get_by_text("The probabilities as a table").click()
+        rows = live.get_by_role("region", name="The probabilities").locator("tbody tr")
+        field, again = live.get_by_label("Letters", exact=True), live.get_by_label("same letters")
+        for text, twice, wanted in (
+            ("blacksmith", True, "o" * 11 + "x" * 9),
+            ("banana", True, "ooooxx" + "oxxxxx"),
+            ("abababab", False, "ooo" + "x" * 5),
+        ):
+            field.fill(text)
+            again.set_checked(twice)
+            bars = live.locator("svg[aria-label^=Bars] rect").all()
+            fills = [bar.get_attribute("fill") for bar in bars]
+            assert "".join("o" if fill == "none" else "x" for fill in fills) == wanted
+            told = [row.locator("td").nth(1).inner_text() for row in rows.all()]
+            assert "".join("x" if word == "yes" else "o" for word in told) == wanted
+
+
+def test_a_complaint_goes_with_the_letters_it_was_about(browser: Browser, base: str) -> None:
+    with figure(browser, base, "learning") as (_, live):
+        field = live.get_by_label("Letters", exact=True)
+        field.fill("abc1")
+        assert "Type 2 to 20 letters" in live.get_by_role("alert").inner_text()
+        slider = live.get_by_role("slider", name="Training")
+        slider.focus()
+        slider.press("ArrowRight")
+        expect(field).to_have_value("blacksmith")
+        assert field.get_attribute("aria-invalid") == "false"
+        assert live.get_by_role("alert").inner_text() == ""
+
+
 # The film's own timer by hand: a fake clock for all of the page breaks the theme's timers.
 _BY_HAND = """() => {
   const [begin, end] = [window.setInterval, window.clearInterval];

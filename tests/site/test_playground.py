@@ -72,6 +72,105 @@ def test_a_link_carries_the_state_and_reset_drops_it(
         assert said(again) == fresh
 
 
+def test_a_link_leads_to_its_figure_and_stays_there(browser: Browser, base: str) -> None:
+    with browser.new_context(viewport={"width": 1280, "height": 900}) as opened:
+        page = opened.new_page()
+
+        def arrives(link: str, goal: str) -> None:
+            page.goto("about:blank")
+            page.goto(link)
+            page.locator("[data-live=positions] .live").wait_for()  # above, and it takes room
+            page.locator("[data-live=gpt] .live").wait_for()
+            page.wait_for_load_state("networkidle")
+            top, header = page.evaluate(_PLACES, goal)
+            assert header <= top <= header + 60, link
+
+        arrives(f"{base}playground/#gpt", "gpt")
+        page.goto(f"{base}playground/#calculator")
+        live = page.locator("[data-live=gpt]")
+        live.scroll_into_view_if_needed()
+        live.get_by_role("button", name="Link to this state").click()
+        link = live.get_by_label("Link to this state").last.input_value()
+        assert link.endswith("#live-gpt")
+        arrives(link, "live-gpt")
+
+
+_PLACES = """id => [document.getElementById(id), document.querySelector(".md-header")]
+    .map((element, i) => element.getBoundingClientRect()[i ? "bottom" : "top"])"""
+
+
+def test_a_link_to_what_was_is_taken_away(browser: Browser, base: str) -> None:
+    with figure(browser, base, "calculator") as (_, live):
+        live.get_by_role("button", name="Link to this state").click()
+        link = live.get_by_label("Link to this state").last
+        before = link.input_value()
+        live.get_by_text("Choose a cell").click()
+        expect(link).to_be_visible()
+        live.get_by_role("button", name="milk to cat: weight").click()
+        expect(link).to_be_hidden()
+        expect(live.locator(".live-status")).to_have_text("")
+        live.get_by_role("button", name="Link to this state").click()
+        assert link.input_value() != before
+
+
+def test_the_focus_goes_to_what_is_revealed(browser: Browser, base: str) -> None:
+    with figure(browser, base, "masks", guess=False) as (page, live):
+        live.get_by_role("button", name="Show me").press("Enter")
+        expect(live.get_by_role("group", name="The mask builder")).to_be_focused()
+        page.keyboard.press("Tab")
+        expect(live.get_by_label("Order", exact=True)).to_be_focused()
+
+
+def test_figures_print_as_their_still_ones(browser: Browser, base: str) -> None:
+    with context(browser, Visit("print")) as opened:
+        page = opened.new_page()
+        page.goto(f"{base}playground/")
+        for name in FIGURES:
+            place = page.locator(f"[data-live={name}]")
+            place.scroll_into_view_if_needed()
+            place.locator(".live").wait_for()
+        page.emulate_media(media="print")
+        for name in FIGURES:
+            place = page.locator(f"[data-live={name}]")
+            expect(place.locator("> figure img")).to_be_visible()
+            expect(place.locator(".live")).to_be_hidden()
+        page.emulate_media(media="screen")
+        page.goto(f"{base}theory/scaled-dot-product/")  # which has no still one of its own
+        place = page.locator("[data-live]")
+        place.scroll_into_view_if_needed()
+        place.locator(".live").wait_for()
+        page.emulate_media(media="print")
+        expect(place.locator(".live")).to_be_hidden()
+
+
+def test_what_colours_show_is_shown_in_forced_colours(browser: Browser, base: str) -> None:
+    with figure(browser, base, "calculator") as (page, live):
+        live.get_by_role("button", name="Causal mask").click()
+        page.emulate_media(forced_colors="active", color_scheme="dark")
+        weights = live.locator("table", has_text="Weights").locator("td > button")
+        colours = weights.evaluate_all(_STYLES, "backgroundColor")
+        assert colours[0] == "rgb(254, 232, 56)"
+        hatched = [style != "none" for style in weights.evaluate_all(_STYLES, "backgroundImage")]
+        assert hatched == [key > query for query in range(4) for key in range(4)]
+        adjusted = weights.evaluate_all(_STYLES, "forcedColorAdjust")
+        assert adjusted == ["none"] * 16
+    with figure(browser, base, "gpt") as (page, live):
+        said(live)
+        page.emulate_media(forced_colors="active", color_scheme="dark")
+        key = live.locator(".live-scale .live-cell")
+        assert len(set(key.evaluate_all(_STYLES, "backgroundColor"))) == 5
+        # A border keeps what a background loses.
+        bars = live.locator(".live-bar span")
+        assert set(bars.evaluate_all(_STYLES, "borderTopColor")) == {"rgb(255, 255, 255)"}
+        heights = [height > 5 for height in bars.evaluate_all("e => e.map(b => b.offsetHeight)")]
+        assert heights == [True] * 8
+        words = live.locator(".live-map text").first
+        assert words.evaluate("e => getComputedStyle(e).fill") == "rgb(255, 255, 255)"
+
+
+_STYLES = "(elements, name) => elements.map(element => getComputedStyle(element)[name])"
+
+
 def _mask_two(live: Locator) -> None:
     live.get_by_role("button", name="drank to cat: weight").press("m")
     live.get_by_label("query of milk, number 2").fill("3.5")

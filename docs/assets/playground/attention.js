@@ -1,7 +1,7 @@
 // Attention in a page of code: scores, mask, softmax, blend.
 //
-// Written to be read, for a handful of tokens. The calculator and the mask builder run on it, and the
-// fast engine of model.js is tested against it. Rows are queries, columns are keys.
+// Written to be read, for a handful of tokens. The calculator runs on it, and the fast engine of
+// model.js is tested against it. Rows are queries, columns are keys.
 "use strict";
 
 /** @typedef {number[][]} Matrix rows of numbers */

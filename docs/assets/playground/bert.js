@@ -13,22 +13,28 @@
   LiveUI.define("bert", (saved) => {
     let state = LiveWorkshop.restore(saved);
     const body = h("div");
-    /** @type {() => void} */
-    let show = () => {};
+    /** @type {(() => void) | undefined} while there is a model to run */
+    let show;
+    // Whoever was inside stays inside: the focus would be lost with the button that was pressed.
+    const put = (/** @type {HTMLElement} */ element) => {
+      const inside = body.contains(document.activeElement);
+      body.replaceChildren(element);
+      if (inside) element.querySelector(/** @type {"button"} */ ("button, select"))?.focus();
+    };
     const enter = (/** @type {string} */ news) => {
       if (!shared) return;
       const room = LiveWorkshop.open(shared, () => state, news, leave);
       show = room.show;
-      body.replaceChildren(room.element);
+      put(room.element);
       show();
     };
     const leave = async () => {
       await LiveShards.forget();
-      shared = undefined;
-      body.replaceChildren(offer(enter));
+      show = shared = undefined;
+      put(offer(enter));
     };
     if (shared) enter("");
-    else body.append(offer(enter));
+    else put(offer(enter));
     return {
       title: "A real BERT",
       about:
@@ -42,7 +48,7 @@
       body,
       reset: () => {
         state = LiveWorkshop.restore(null);
-        show();
+        show?.();
       },
       state: () => state,
     };
@@ -75,7 +81,10 @@
     const cancel = h("button", { type: "button" }, "Cancel");
     const fetching = h("div", { class: "live-controls", hidden: true }, bar, count, cancel);
     const go = h("button", { type: "button", onclick: begin });
+    const drop = h("button", { type: "button", onclick: clear }, "Forget what is kept");
+    const choice = h("div", { class: "live-controls" }, go, drop);
     const label = (/** @type {number} */ kept) => {
+      drop.hidden = !kept;
       go.textContent =
         kept === size
           ? `Start the model (${millions(size)} MB, kept in this browser)`
@@ -84,11 +93,19 @@
     const look = () => LiveShards.kept(base, shards).then(label);
     label(0);
     look();
+    document.addEventListener("visibilitychange", look); // another tab may fetch, or forget
+
+    async function clear() {
+      await LiveShards.forget();
+      await look();
+      status.textContent = "Forgotten.";
+      go.focus();
+    }
 
     async function begin() {
       const abort = new AbortController();
       const tell = (/** @type {boolean} */ busy) => {
-        go.hidden = busy;
+        choice.hidden = busy;
         fetching.hidden = !busy;
       };
       const progress = (/** @type {number} */ bytes) => {
@@ -108,7 +125,7 @@
         shared = new LiveBert.Bert(/** @type {BertIndex} */ (index), bytes);
         enter(
           kept
-            ? "The model is kept in this browser: it starts without a network, too."
+            ? "The model is kept in this browser: the next visit needn't fetch it."
             : "This browser couldn't keep the model: the next visit fetches it again.",
         );
       } catch (error) {
@@ -123,7 +140,7 @@
       }
     }
 
-    return h("div", {}, h("div", { class: "live-controls" }, go), fetching, status, problem, still);
+    return h("div", {}, choice, fetching, status, problem, still);
   }
 
   /** The picture and its caption, from the page. */

@@ -58,7 +58,6 @@ const LiveBlocks = (() => {
     const across = (rows + 7) & ~7;
     return {
       x: plan.take(stream),
-      memory: plan.take(stream),
       normed: plan.take(stream),
       q: plan.take(stream),
       k: plan.take(stream),

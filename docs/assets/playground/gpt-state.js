@@ -16,6 +16,13 @@ const LiveExplorer = (() => {
     "If the object is not a string, a TypeError exception is ra",
   ];
 
+  // The rules that take fractions: least, most, steps from 0 to 1.
+  const STEPS = /** @type {const} */ ([
+    ["temperature", 0.1, 2, 10],
+    ["p", 0.05, 1, 20],
+    ["least", 0, 0.5, 20],
+  ]);
+
   /** @returns {ExplorerState} */
   const start = () => ({
     text: EXAMPLES[0],
@@ -36,15 +43,15 @@ const LiveExplorer = (() => {
    * @param {number} size
    * @returns {ExplorerState}
    */
-  function restore(saved, { n_layers, n_heads }, size) {
+  function restore(saved, { n_layers, n_heads, max_len }, size) {
     const state = start();
     const whole = (/** @type {any} */ x, /** @type {number} */ end) =>
       Number.isInteger(x) && x >= 0 && x < end;
-    const within = (/** @type {any} */ x, /** @type {number} */ low, /** @type {number} */ high) =>
-      typeof x === "number" && x >= low && x <= high;
     if (typeof saved?.text === "string") state.text = saved.text.slice(0, LONGEST);
     if (Array.isArray(saved?.added)) {
-      state.added = saved.added.filter((/** @type {any} */ id) => whole(id, size)).slice(0, READ);
+      state.added = saved.added
+        .filter((/** @type {any} */ id) => whole(id, size))
+        .slice(0, max_len);
     }
     if (Array.isArray(saved?.zero)) {
       state.zero = saved.zero.filter(
@@ -54,10 +61,14 @@ const LiveExplorer = (() => {
     if (whole(saved?.layer, n_layers)) state.layer = saved.layer;
     if (whole(saved?.head, n_heads)) state.head = saved.head;
     if (whole(saved?.draws, 1e6)) state.draws = saved.draws;
-    if (within(saved?.temperature, 0.1, 2)) state.temperature = saved.temperature;
     if (whole(saved?.k, 51)) state.k = saved.k;
-    if (within(saved?.p, 0.05, 1)) state.p = saved.p;
-    if (within(saved?.least, 0, 0.5)) state.least = saved.least;
+    for (const [name, least, most, parts] of STEPS) {
+      const x = saved?.[name];
+      // What counts is what the slider can show: a whole number of its steps.
+      if (typeof x === "number" && x >= least && x <= most) {
+        state[name] = Math.round(x * parts) / parts;
+      }
+    }
     return state;
   }
 

@@ -7,6 +7,7 @@
   const { LONGEST, READ, EXAMPLES, start, restore, chance } = LiveExplorer;
   const { table } = LivePictures;
   const SHOWN = 8;
+  const FULL = " The context is full.";
   /** @type {InstanceType<typeof LiveModel.Model>[]} the one that heads are taken from, and a whole one */
   const models = [];
 
@@ -49,8 +50,9 @@
       if (i) set({ text: EXAMPLES[i - 1], added: [] });
     });
     const tokens = h("ol", { class: "live-chips", "aria-label": "Tokens" });
-    const cache = h("p", { class: "live-cache", "aria-live": "polite" });
-    const result = h("div", { "aria-live": "polite" });
+    const cache = h("p", { class: "live-cache" });
+    const result = h("div");
+    const news = h("p", { class: "live-change", role: "status" });
     const grid = { class: "live-grid live-words", tabindex: 0, role: "region" };
     const lens = h("div", { ...grid, "aria-label": "Layers" });
     const map = LiveHeads.viewer();
@@ -63,6 +65,7 @@
     const button = (/** @type {string} */ name, /** @type {() => void} */ onclick) =>
       h("button", { type: "button", onclick }, name);
     const zero = button("", toggled);
+    zero.classList.add("live-switch");
     const steps = [
       button("Add the likeliest token", () => add(() => ranked(seen.logits)[0])),
       button("Draw a token", () => add(drawn)),
@@ -145,7 +148,9 @@
       const ids = [end, ...bpe.encode(state.text)];
       problem.textContent = ids.length > READ ? `Only the first ${READ - 1} tokens are read.` : "";
       text.setAttribute("aria-invalid", String(ids.length > READ));
-      const all = [...ids.slice(0, READ), ...state.added];
+      const own = ids.slice(0, READ);
+      state.added = state.added.slice(0, config.max_len - own.length);
+      const all = [...own, ...state.added];
       for (let layer = 0; layer < config.n_layers; layer++) {
         for (let head = 0; head < config.n_heads; head++) {
           seen.model.silence(layer, head, isZero(layer, head));
@@ -170,7 +175,7 @@
       );
       const size = number(seen.cacheBytes / 1024, 0);
       const full = seen.ids.length >= config.max_len;
-      cache.textContent = `Cache: keys and values of ${seen.ids.length} tokens in ${config.n_layers} layers, ${size} KB.${full ? " The context is full." : ""}`;
+      cache.textContent = `Cache: keys and values of ${seen.ids.length} tokens in ${config.n_layers} layers, ${size} KB.${full ? FULL : ""}`;
       steps.forEach((step, i) => {
         step.disabled = i === 3 ? !state.added.length : full;
       });
@@ -198,8 +203,12 @@
       const caption = `The next token: the ${SHOWN} likeliest. Drawn from: ${stay}.`;
       result.replaceChildren(
         h("div", { ...grid, "aria-label": "Next token" }, table(caption, head, rows)),
-        h("p", { class: "live-change" }, before ? change(before, plain) : ""),
       );
+      const [best] = ranked(kept);
+      const likeliest = `Likeliest of ${stay}: “${shown(best)}”, ${percent(kept[best])}.`;
+      const last = state.added.length ? `Last written: “${shown(seen.ids.at(-1) ?? end)}”. ` : "";
+      const full = seen.ids.length < config.max_len ? "" : FULL;
+      news.textContent = last + (before ? change(before, plain) : likeliest) + full;
     }
 
     /**
@@ -232,19 +241,22 @@
 
     function showHead() {
       const { layer, head } = state;
-      const read = { tokens: seen.ids.map(shown), hidden: [], layers: seen.maps(), causal: true };
+      const read = {
+        tokens: seen.ids.map(shown),
+        hidden: [],
+        layers: seen.maps(),
+        causal: true,
+        zero: isZero,
+      };
       heads.draw(read);
       heads.mark(layer, head);
-      heads.cells.forEach((line, l) =>
-        line.forEach((button, i) => button.classList.toggle("live-shut", isZero(l, i))),
-      );
       map.show(read, layer, head);
       const n = read.tokens.length;
       const last = read.layers[layer].subarray((head * n + n - 1) * n, (head * n + n) * n);
       const most = ranked(last).slice(0, 3);
       const words = most.map((s) => `“${read.tokens[s]}” ${number(last[s])}`);
-      reads.textContent = `There the last token, “${read.tokens[n - 1]}”, reads ${words.join(", ")}.`;
       const on = isZero(layer, head);
+      reads.textContent = `There the last token, “${read.tokens[n - 1]}”, reads ${words.join(", ")}.${on ? " Nothing of it is passed on." : ""}`;
       zero.textContent = `Layer ${layer + 1}, head ${head + 1} to zero`;
       zero.setAttribute("aria-pressed", String(on));
     }
@@ -263,6 +275,7 @@
       cache,
       h("div", { class: "live-controls" }, ...Object.values(rules).map(({ element }) => element)),
       result,
+      news,
       lens,
       h("div", { class: "live-row" }, heads.element, h("div", {}, zero, map.element, reads)),
       h(

@@ -6,6 +6,7 @@
  * @property {string[]} tokens
  * @property {boolean[]} hidden tokens that are left out
  * @property {boolean} [causal] what lies ahead is hidden from everybody
+ * @property {(layer: number, head: number) => boolean} [zero] heads whose output counts as zero
  * @property {Float32Array[]} layers heads × queries × keys each
  */
 
@@ -19,6 +20,14 @@ const LiveHeads = (() => {
     /** @type {CanvasRenderingContext2D} */ (
       h("canvas", { width: size, height: size }).getContext("2d", { willReadFrequently: true })
     );
+
+  /**
+   * @param {Heads} read
+   * @param {number} layer
+   * @param {number} head
+   */
+  const called = ({ zero }, layer, head) =>
+    `Layer ${layer + 1}, head ${head + 1}${zero?.(layer, head) ? ", at zero" : ""}`;
 
   /** Red, green, blue and opacity of 256 weights. */
   function palette() {
@@ -46,7 +55,6 @@ const LiveHeads = (() => {
       line.map((button, head) => {
         const context = canvas(1);
         button.append(context.canvas);
-        button.setAttribute("aria-label", `layer ${layer + 1}, head ${head + 1}`);
         return { layer, head, button, context };
       }),
     );
@@ -55,7 +63,9 @@ const LiveHeads = (() => {
     /** @param {Heads} read */
     function draw(read) {
       const n = read.tokens.length;
-      for (const { layer, head, context } of all) {
+      for (const { layer, head, button, context } of all) {
+        button.setAttribute("aria-label", called(read, layer, head).toLowerCase());
+        button.classList.toggle("live-shut", !!read.zero?.(layer, head));
         context.canvas.width = context.canvas.height = n;
         const image = context.createImageData(n, n);
         const weights = read.layers[layer].subarray(head * n * n, (head + 1) * n * n);
@@ -100,9 +110,10 @@ const LiveHeads = (() => {
    * @param {number} head
    * @param {ReturnType<typeof fold>} table
    */
-  function large({ tokens, hidden, layers, causal }, layer, head, table) {
+  function large(read, layer, head, table) {
+    const { tokens, hidden, layers, causal } = read;
     const n = tokens.length;
-    const name = `Layer ${layer + 1}, head ${head + 1}`;
+    const name = called(read, layer, head);
     const map = tokens.map((_, t) =>
       Array.from(layers[layer].subarray((head * n + t) * n, (head * n + t + 1) * n)),
     );
@@ -152,7 +163,10 @@ const LiveHeads = (() => {
     const region = { class: "live-grid live-map", tabindex: 0, role: "region", "aria-label": name };
     table.fill(
       ["", ...names],
-      map.map((row, t) => [names[t], ...row]),
+      map.map((row, t) => [
+        names[t],
+        ...row.map((weight, s) => ((causal && s > t) || hidden[s] ? "✕" : weight)),
+      ]),
       -1,
       name,
     );

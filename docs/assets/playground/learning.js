@@ -138,7 +138,7 @@
       });
       odds.replaceChildren(picture);
       oddsTable.fill(
-        ["", "letter", "seen after the one before", "probability"],
+        ["", "letter", "foretold", "probability"],
         letters.map((letter, i) => [i + 1, letter, told[i] ? "yes" : "no", number(right[i], 3)]),
       );
       const found = !Number.isNaN(best.induction);

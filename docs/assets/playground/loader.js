@@ -44,10 +44,18 @@
       "learning.js",
     ],
     masks: ["ui.js", "mask-rules.js", "masks.js"],
-    positions: ["kernel.js", "layers.js", "ui.js", "position-rules.js", "positions.js"],
+    positions: [
+      "kernel.js",
+      "layers.js",
+      "ui.js",
+      "pictures.js",
+      "position-rules.js",
+      "positions.js",
+    ],
     translator: [
       ...ENGINE,
       "ui.js",
+      "pictures.js",
       "numbers.js",
       "search.js",
       "models/number-words-transformer.js",
@@ -107,5 +115,8 @@
     },
     { rootMargin: "500px" },
   );
-  for (const place of document.querySelectorAll("[data-live]")) near.observe(place);
+  for (const place of document.querySelectorAll("[data-live]")) {
+    place.id ||= `live-${place.getAttribute("data-live")}`; // where a link to a state leads
+    near.observe(place);
+  }
 })();

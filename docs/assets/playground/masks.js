@@ -142,7 +142,8 @@
     );
     return {
       title: "The mask builder",
-      about: "A mask from the rules you choose: ● may attend, ✕ is hidden. Below, the code that hands it over rightly.",
+      about:
+        "A mask from the rules you choose: ● may attend, ✕ is hidden. Below, the code that hands it over rightly.",
       question: {
         text: "eight tokens, the last two of them padding, under a causal mask. How many keys may the last query attend to?",
         choices: ["none", "six", "eight"],

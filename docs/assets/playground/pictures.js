@@ -4,6 +4,8 @@
 const LivePictures = (() => {
   const { h, paint, shade, number } = LiveUI;
   const CELL = 12;
+  const SLICE = 512; // cells that a table takes at once
+  const REST = 250; // milliseconds
 
   /**
    * @param {string} tag
@@ -178,65 +180,90 @@ const LivePictures = (() => {
   }
 
   /**
-   * A table behind a fold, filled only while it is open. Numbers are painted.
+   * A table behind a fold, filled only while it is open. A large one waits until the changes rest,
+   * then takes a few rows at a time: what the reader does meanwhile comes first.
    *
    * @param {string} name
    */
   function fold(name) {
-    const place = h("div", { class: "live-grid", tabindex: 0, role: "region" });
+    const [caption, top, body] = [h("caption"), h("thead"), h("tbody")];
+    const whole = h("table", { class: "live-table" }, caption, top, body);
+    const place = h("div", { class: "live-grid", tabindex: 0, role: "region" }, whole);
     const title = h("summary");
-    /** @type {() => HTMLElement} */
-    let make = () => h("table");
-    const show = () => {
-      if (element.open) place.replaceChildren(make());
+    /** @type {string[]} */
+    let head = [];
+    /** @type {(string | number)[][]} */
+    let rows = [];
+    let current = -1;
+    let timer = 0;
+    const busy = (/** @type {boolean} */ on) => place.setAttribute("aria-busy", String(on));
+    const show = (/** @type {number} */ pause) => {
+      clearTimeout(timer);
+      const large = rows.length * head.length > SLICE;
+      busy(large && element.open);
+      if (!element.open) body.replaceChildren();
+      else if (large) timer = setTimeout(add, pause, 0);
+      else add(0);
     };
-    const element = h("details", { ontoggle: show }, title, place);
-    const call = (/** @type {string} */ called) => {
-      title.textContent = `${called} as a table`;
-      place.setAttribute("aria-label", called);
+    const add = (/** @type {number} */ first) => {
+      const end = Math.min(rows.length, first + Math.ceil(SLICE / head.length));
+      if (!first) top.replaceChildren(header(head));
+      while (body.rows.length > rows.length) body.deleteRow(-1);
+      for (let i = first; i < end; i++) {
+        body.rows[i]?.remove();
+        body.insertBefore(row(rows[i], i === current), body.rows[i]);
+      }
+      busy(end < rows.length);
+      if (end < rows.length) timer = setTimeout(add, 0, end);
     };
-    call(name);
+    const element = h("details", { ontoggle: () => show(0) }, title, place);
     const fill = (
-      /** @type {string[]} */ head,
-      /** @type {(string | number)[][]} */ rows,
-      /** @type {number} */ current = -1,
+      /** @type {string[]} */ names,
+      /** @type {(string | number)[][]} */ lines,
+      /** @type {number} */ mark = -1,
       /** @type {string} */ called = name,
     ) => {
-      call(called);
-      make = () => table(called, head, rows, current);
-      show();
+      title.textContent = `${called} as a table`;
+      caption.textContent = called;
+      place.setAttribute("aria-label", called);
+      [head, rows, current] = [names, lines, mark];
+      show(REST);
     };
+    fill([], []);
     return { element, fill };
+  }
+
+  /** @param {string[]} head */
+  const header = (head) => h("tr", {}, ...head.map((text) => h("th", { scope: "col" }, text)));
+
+  /**
+   * @param {(string | number | Node)[]} cells
+   * @param {boolean} [here] whether to mark it
+   */
+  function row([first, ...rest], here) {
+    const title = h("th", { scope: "row" }, here ? `▸ ${first}` : `${first}`);
+    const cells = rest.map((value) => {
+      const td = h("td", { class: "live-cell" });
+      td.append(typeof value === "number" ? number(value) : value);
+      if (typeof value === "number") paint(td, value);
+      return td;
+    });
+    return h("tr", here ? { "aria-current": "true" } : {}, title, ...cells);
   }
 
   /**
    * @param {string} name
    * @param {string[]} head
    * @param {(string | number | Node)[][]} rows
-   * @param {number} [current] index of the row to mark
    */
-  function table(name, head, rows, current) {
-    const lines = rows.map(([first, ...rest], i) => {
-      const here = i === current;
-      const title = h("th", { scope: "row" }, here ? `▸ ${first}` : `${first}`);
-      const cells = rest.map((value) => {
-        const td = h("td", { class: "live-cell" });
-        td.append(typeof value === "number" ? number(value) : value);
-        if (typeof value === "number") paint(td, value);
-        return td;
-      });
-      return h("tr", here ? { "aria-current": "true" } : {}, title, ...cells);
-    });
-    const top = h("tr", {}, ...head.map((text) => h("th", { scope: "col" }, text)));
-    const caption = h("caption", {}, name);
-    return h(
+  const table = (name, head, rows) =>
+    h(
       "table",
       { class: "live-table" },
-      caption,
-      h("thead", {}, top),
-      h("tbody", {}, ...lines),
+      h("caption", {}, name),
+      h("thead", {}, header(head)),
+      h("tbody", {}, ...rows.map((cells) => row(cells))),
     );
-  }
 
   return { svg, picture, curves, at, bars, attention, scale, fold, table };
 })();

@@ -3,6 +3,7 @@
 
 (() => {
   const { h, slider, select, number } = LiveUI;
+  const { svg, fold } = LivePictures;
   const { WIDTH, TRAINED, speed, sinusoidal, rope, alibi, bucket } = LivePositions;
   const PAIRS = WIDTH / 2;
   const LENGTHS = [128, 512];
@@ -80,7 +81,6 @@
       Object.assign(state, change);
       state.distance = Math.min(state.distance, LENGTHS[state.length]);
       draw();
-      if (!("distance" in change)) tabulate(); // it has all distances
     };
     const charts = ENCODINGS.map((encoding) => chart(encoding, (distance) => set({ distance })));
     const dials = h("div", { class: "live-row" });
@@ -92,56 +92,12 @@
     const heads = { min: 1, max: 8, step: 1, value: state.head };
     const head = slider("ALiBi's head, of 8 ", heads, (value) => set({ head: value }));
     const table = h("tbody");
-    const curves = h("tbody");
-    const fold = h(
-      "details",
-      { ontoggle: tabulate },
-      h("summary", {}, "The curves as a table"),
-      h(
-        "div",
-        // Hundreds of rows: they scroll in a place of their own.
-        {
-          class: "live-grid",
-          style: "max-height: 20rem",
-          tabindex: 0,
-          role: "region",
-          "aria-label": "The curves",
-        },
-        h(
-          "table",
-          { class: "live-table" },
-          h("caption", {}, "At every distance"),
-          h(
-            "thead",
-            {},
-            h(
-              "tr",
-              {},
-              ...["Distance", ...ENCODINGS.map(({ name }) => name)].map((name) =>
-                h("th", { scope: "col" }, name),
-              ),
-            ),
-          ),
-          curves,
-        ),
-      ),
-    );
+    const curves = fold("The curves");
+    // Hundreds of rows: they scroll in a place of their own.
+    curves.element.lastElementChild?.setAttribute("style", "max-height: 20rem");
     let most = 0;
     /** @type {ReturnType<typeof slider> | undefined} */
     let handle;
-
-    /** Every point that is drawn, for as long as somebody looks. */
-    function tabulate() {
-      const rows = Array.from({ length: fold.open ? LENGTHS[state.length] + 1 : 0 }, (_, d) =>
-        h(
-          "tr",
-          {},
-          h("th", { scope: "row" }, `${d}`),
-          ...ENCODINGS.map(({ value, words }) => h("td", {}, words(value(d, state)))),
-        ),
-      );
-      curves.replaceChildren(...rows);
-    }
 
     function draw() {
       const reach = LENGTHS[state.length];
@@ -157,6 +113,11 @@
       pairs.set(state.pairs);
       head.set(state.head);
       for (const each of charts) each.draw(state, reach);
+      const points = Array.from({ length: reach + 1 }, (_, d) => [
+        d,
+        ...ENCODINGS.map(({ value, words }) => words(value(d, state))),
+      ]);
+      curves.fill(["Distance", ...ENCODINGS.map(({ name }) => name)], points, state.distance);
       dials.replaceChildren(...Array.from({ length: PAIRS }, (_, i) => dial(i, state)));
       table.replaceChildren(
         ...ENCODINGS.map(({ name, what, value, words }) =>
@@ -179,7 +140,7 @@
       h("div", { class: "live-controls" }, distance, length.element),
       h("div", { class: "live-row" }, ...charts.map(({ element }) => element)),
       h("div", { class: "live-grid" }, h("table", { class: "live-table" }, caption, table)),
-      fold,
+      curves.element,
       h("div", { class: "live-controls" }, base.element, pairs.element, head.element),
       h(
         "p",
@@ -201,22 +162,13 @@
       reset: () => {
         state = start();
         draw();
-        tabulate();
       },
       state: () => state,
     };
   });
 
-  /**
-   * @param {string} tag
-   * @param {Record<string, any>} attributes
-   */
-  function svg(tag, attributes) {
-    const element = document.createElementNS("http://www.w3.org/2000/svg", tag);
-    for (const [name, value] of Object.entries(attributes))
-      element.setAttribute(name, String(value));
-    return element;
-  }
+  /** @param {string} d @param {Record<string, any>} look */
+  const line = (d, look) => svg("path", { d, stroke: "currentColor", fill: "none", ...look });
 
   /**
    * One encoding's curve; a drag on it moves the distance. The table says the same in numbers.
@@ -258,23 +210,13 @@
       let path = "";
       for (let d = 0; d <= reach; d++)
         path += `${d ? "L" : "M"}${x(d)} ${y(value(d, state)).toFixed(1)}`;
-      const line = { stroke: "currentColor", fill: "none" };
-      const zero = { ...line, x1: 5, x2: 195, y1: y(0), y2: y(0), "stroke-opacity": 0.3 };
-      const end = {
-        ...line,
-        x1: x(TRAINED),
-        x2: x(TRAINED),
-        y1: 2,
-        y2: 88,
-        "stroke-dasharray": "3 3",
-      };
-      const here = { ...line, x1: x(state.distance), x2: x(state.distance), y1: 2, y2: 88 };
+      const here = x(state.distance);
       picture.replaceChildren(
-        svg("line", zero),
-        svg("line", end),
-        svg("path", { ...line, d: path, "stroke-width": 1.6 }),
-        svg("line", { ...here, "stroke-opacity": 0.5 }),
-        svg("circle", { cx: x(state.distance), cy: y(at), r: 4, fill: "currentColor" }),
+        line(`M5 ${y(0)}H195`, { "stroke-opacity": 0.3 }),
+        line(`M${x(TRAINED)} 2V88`, { "stroke-dasharray": "3 3" }),
+        line(path, { "stroke-width": 1.6 }),
+        line(`M${here} 2V88`, { "stroke-opacity": 0.5 }),
+        svg("circle", { cx: here, cy: y(at), r: 4, fill: "currentColor" }),
       );
       const words = `${name} over distances 0 to ${reach}; at ${state.distance} it is ${number(at)}.`;
       picture.setAttribute("aria-label", words);
@@ -292,16 +234,11 @@
   function dial(i, { distance, base, pairs }) {
     const angle = i < pairs ? distance * speed(i, BASES[base]) : 0;
     const picture = svg("svg", { viewBox: "-20 -20 40 40", width: 56, role: "img" });
-    const line = { x1: 0, y1: 0, stroke: "currentColor" };
+    const [x, y] = [16 * Math.cos(angle), 16 * Math.sin(angle)]; // down is positive here
     picture.append(
       svg("circle", { r: 18, fill: "none", stroke: "currentColor", "stroke-opacity": 0.4 }),
-      svg("line", { ...line, x2: 16, y2: 0 }),
-      svg("line", {
-        ...line,
-        x2: 16 * Math.cos(angle),
-        y2: 16 * Math.sin(angle), // down is positive here
-        "stroke-width": 3,
-      }),
+      line("M0 0H16", {}),
+      line(`M0 0L${x} ${y}`, { "stroke-width": 3 }),
     );
     const turned = number(angle / (2 * Math.PI));
     picture.setAttribute("aria-label", `Pair ${i + 1}: turned ${turned} times`);

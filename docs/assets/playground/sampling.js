@@ -36,7 +36,8 @@ const LiveSampling = (() => {
     let shares = softmax(kept);
     let before = 0;
     for (const id of order) {
-      if (before >= p) kept[id] = -Infinity;
+      // All of them reach 1, whatever their sum is rounded to.
+      if (p < 1 && before >= p) kept[id] = -Infinity;
       before += shares[id];
     }
     shares = softmax(kept);

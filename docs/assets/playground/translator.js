@@ -2,7 +2,8 @@
 "use strict";
 
 (() => {
-  const { h, select, paint, number } = LiveUI;
+  const { h, select, number } = LiveUI;
+  const { svg, fold } = LivePictures;
   const { LANGUAGES, NAMES, split, join, tidy } = LiveNumbers;
   const WIDTH = 3;
   const LONGEST = 200;
@@ -108,14 +109,7 @@
     const problem = h("p", { class: "live-problem", role: "alert" });
     const result = h("div", { "aria-live": "polite" });
     const picture = h("div");
-    // It stays, and what it holds changes: who has opened it reads on.
-    const weights = h("div", {
-      class: "live-grid",
-      tabindex: 0,
-      role: "region",
-      "aria-label": "Weights",
-    });
-    const fold = h("details", {}, h("summary", {}, "The weights as a table"), weights);
+    const weights = fold("The weights");
     const text = h("textarea", {
       rows: 2,
       maxlength: LONGEST,
@@ -140,15 +134,15 @@
     let timer;
     let round = 0;
 
-    /** The example that stands in the field; undefined for the reader's own. */
-    const example = () => EXAMPLES.find((each) => each[state.from] === tidy(state.text));
+    /** Which example stands in the field; -1 for the reader's own. */
+    const example = () => EXAMPLES.findIndex((each) => each[state.from] === tidy(state.text));
 
     function typed() {
       set({ text: text.value.slice(0, LONGEST) });
     }
 
     function swapped() {
-      const known = example();
+      const known = EXAMPLES[example()];
       if (known) text.value = known[state.to];
       set({ text: text.value, from: state.to, to: state.from });
     }
@@ -165,14 +159,14 @@
       result.setAttribute("aria-busy", "true");
       from.set(LANGUAGES.indexOf(state.from));
       to.set(LANGUAGES.indexOf(state.to));
-      examples.set(EXAMPLES.findIndex((each) => each === example()) + 1);
+      examples.set(example() + 1);
       layer.set(state.layer);
       head.set(state.head);
       if (document.activeElement !== text) text.value = state.text;
       const ids = source(m.vocabulary, state);
       problem.textContent = ids ? "" : complaint(state);
       text.setAttribute("aria-invalid", String(!ids));
-      fold.hidden = !ids;
+      weights.element.hidden = !ids;
       if (!ids) {
         result.replaceChildren();
         picture.replaceChildren();
@@ -238,7 +232,7 @@
         h("p", {}, "The likeliest translations, by beam search with three beams:"),
         h("ol", {}, ...lines),
       );
-      const truth = example()?.[state.to];
+      const truth = EXAMPLES[example()]?.[state.to];
       if (truth && truth !== words(greedy)) {
         const saved =
           truth === words(found[0].ids) ? " Beam search found it." : " So is beam search.";
@@ -254,14 +248,14 @@
       }
       const heads = maps[state.layer];
       const map = state.head ? heads[state.head - 1] : mean(heads);
-      const target = found[0].ids.map((id) => m.vocabulary[id]);
-      const [threads, table] = alignment(
-        ids.map((id) => m.vocabulary[id]),
-        target,
-        map,
+      const [source, target] = [ids, found[0].ids].map((some) =>
+        some.map((id) => m.vocabulary[id]),
       );
-      picture.replaceChildren(threads);
-      weights.replaceChildren(table);
+      picture.replaceChildren(alignment(source, target, map));
+      weights.fill(
+        ["target ↓ source →", ...source],
+        map.map((row, t) => [target[t], ...row]),
+      );
     }
 
     text.value = state.text;
@@ -276,7 +270,7 @@
       result,
       h("div", { class: "live-controls" }, layer.element, head.element),
       picture,
-      fold,
+      weights.element,
       card(),
     );
     return {
@@ -322,24 +316,13 @@
     );
 
   /**
-   * Words on both sides, lines between them as strong as the weights, and the same as a table.
+   * Words on both sides, lines between them as strong as the weights.
    *
    * @param {string[]} source
    * @param {string[]} target
    * @param {number[][]} map
    */
   function alignment(source, target, map) {
-    const svg = (
-      /** @type {string} */ tag,
-      /** @type {Record<string, any>} */ attributes,
-      text = "",
-    ) => {
-      const element = document.createElementNS("http://www.w3.org/2000/svg", tag);
-      for (const [name, value] of Object.entries(attributes))
-        element.setAttribute(name, String(value));
-      element.textContent = text;
-      return element;
-    };
     const height = 24 * Math.max(source.length, target.length) + 12;
     const picture = svg("svg", { viewBox: `0 0 320 ${height}`, role: "img", width: 420 });
     picture.setAttribute(
@@ -369,25 +352,7 @@
     target.forEach((piece, t) => {
       picture.append(svg("text", { x: 214, y: 24 * t + 22, "font-size": 13 }, piece));
     });
-    const cells = (/** @type {number[]} */ row) =>
-      row.map((weight) => {
-        const td = h("td", { class: "live-cell" }, number(weight));
-        paint(td, weight);
-        return td;
-      });
-    const head = h("tr", {}, h("td"), ...source.map((piece) => h("th", { scope: "col" }, piece)));
-    const lines = map.map((row, t) =>
-      h("tr", {}, h("th", { scope: "row" }, target[t]), ...cells(row)),
-    );
-    const caption = h("caption", {}, "Target pieces down, source pieces across");
-    const table = h(
-      "table",
-      { class: "live-table" },
-      caption,
-      h("thead", {}, head),
-      h("tbody", {}, ...lines),
-    );
-    return [picture, table];
+    return picture;
   }
 
   function card() {

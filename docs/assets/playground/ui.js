@@ -67,23 +67,34 @@ const LiveUI = (() => {
     const figure = figures[name](saved);
     const heading = unique();
     const status = h("p", { class: "live-status", role: "status" });
-    const link = h("input", { class: "live-link", readonly: true, hidden: true });
-    link.setAttribute("aria-label", "Link to this state");
-    const share = h("button", {
-      type: "button",
-      onclick: () => copyLink(name, figure, link, status),
+    const link = h("input", {
+      class: "live-link",
+      readonly: true,
+      hidden: true,
+      "aria-label": "Link to this state",
     });
-    share.textContent = "Link to this state";
-    const reset = h("button", {
-      type: "button",
-      onclick: () => {
-        figure.reset();
-        link.hidden = true;
-        status.textContent = "Reset.";
-      },
-    });
-    reset.textContent = "Reset";
-    const body = h("div", { class: "live-body" }, figure.body);
+    const address = () => {
+      const url = new URL(location.href);
+      url.search = new URLSearchParams({ [name]: JSON.stringify(figure.state()) }).toString();
+      url.hash = place.id;
+      return url.href;
+    };
+    const onclick = () => copyLink(address(), link, status);
+    const share = h("button", { type: "button", onclick }, "Link to this state");
+    const reset = h("button", { type: "button" }, "Reset");
+    reset.onclick = () => {
+      figure.reset();
+      link.hidden = true;
+      status.textContent = "Reset.";
+    };
+    const group = { tabindex: -1, role: "group", "aria-labelledby": heading };
+    const body = h("div", { class: "live-body", ...group }, figure.body);
+    // Whatever changes the state changes what is shown: a link to what was is taken away.
+    new MutationObserver(() => {
+      if (link.hidden || link.value === address()) return;
+      link.hidden = true;
+      status.textContent = "";
+    }).observe(body, { subtree: true, childList: true, attributes: true, characterData: true });
     const frame = h(
       "section",
       { class: "live", "aria-labelledby": heading },
@@ -94,8 +105,13 @@ const LiveUI = (() => {
       h("div", { class: "live-foot" }, reset, share, link),
       status,
     );
+    const { bottom } = place.getBoundingClientRect();
     for (const still of place.querySelectorAll("figure")) still.hidden = true;
     place.prepend(frame);
+    // A reader who is below it, led there by a link perhaps, isn't moved away.
+    if (bottom < innerHeight / 2) {
+      scrollBy({ top: place.getBoundingClientRect().bottom - bottom, behavior: "instant" });
+    }
   }
 
   /**
@@ -114,9 +130,11 @@ const LiveUI = (() => {
       pass.hidden = true;
       verdict.textContent = words;
     };
-    const pass = h("button", { type: "button", onclick: () => show(`${choices[answer]}. ${why}`) });
-    pass.textContent = "Show me";
-    pass.hidden = known;
+    const pass = h("button", { type: "button", hidden: known }, "Show me");
+    pass.onclick = () => {
+      show(`${choices[answer]}. ${why}`);
+      body.focus({ preventScroll: true }); // the button is gone
+    };
     const options = choices.map((choice, i) => {
       const words = i === answer ? `Right: ${choice}. ${why}` : `No: ${choices[answer]}. ${why}`;
       const radio = h("input", { type: "radio", name, onchange: () => show(words) });
@@ -149,19 +167,16 @@ const LiveUI = (() => {
   }
 
   /**
-   * @param {string} name
-   * @param {Figure} figure
+   * @param {string} address
    * @param {HTMLInputElement} field
    * @param {HTMLElement} status
    */
-  async function copyLink(name, figure, field, status) {
-    const url = new URL(location.href);
-    url.search = new URLSearchParams({ [name]: JSON.stringify(figure.state()) }).toString();
-    field.value = url.href;
+  async function copyLink(address, field, status) {
+    field.value = address;
     field.hidden = false;
     field.select();
     try {
-      await navigator.clipboard.writeText(url.href);
+      await navigator.clipboard.writeText(address);
       status.textContent = "The link is copied.";
     } catch {
       status.textContent = "Copy the link from the field.";
@@ -270,7 +285,7 @@ const LiveUI = (() => {
       const s = at % columns.length;
       focus(inside(t + step[0], rows.length), inside(s + step[1], columns.length));
     });
-    return { element: h("div", { class: "live-grid" }, table), cells, focus };
+    return { element: h("div", { class: "live-grid" }, table), cells };
   }
 
   /** @type {Record<string, [number, number]>} */
@@ -351,7 +366,6 @@ const LiveUI = (() => {
     unique,
     define,
     mount,
-    stateOf,
     slider,
     select,
     checkbox,

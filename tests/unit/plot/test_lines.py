@@ -53,6 +53,49 @@ def test_logarithmic_ticks_are_plain_numbers():
     assert [text.get_text() for text in ax.get_legend().get_texts()] == ["a", "chance"]
 
 
+def test_held_out_losses_are_joined_in_the_order_of_their_steps():
+    line = (
+        loss_curve([3.0, 2.0], smooth=1, held_out={600: 1.2, 100: 3.0, 300: 1.7}).axes[0].lines[1]
+    )
+    assert list(line.get_xdata()) == [100, 300, 600]
+    assert list(line.get_ydata()) == [3.0, 1.7, 1.2]
+
+
+def test_the_legend_of_many_curves_stands_beside_them():
+    figure = curves({f"curve {n}": [n, n] for n in range(7)}, x_label="x", y_label="y")
+    figure.draw_without_rendering()
+    ax = figure.axes[0]
+    legend = ax.get_legend().get_window_extent()
+    assert legend.x0 >= ax.get_window_extent().x1
+    assert legend.x1 <= figure.bbox.x1
+    _, given = plt.subplots()
+    many = {f"curve {n}": [n, n] for n in range(7)}
+    curves(many, x_label="x", y_label="y", ax=given)
+    assert given.get_legend().get_frame_on()  # no room beside them, so it hides what it lies on
+
+
+def test_a_name_with_an_underscore_is_in_the_legend():
+    figure = curves({"_a": [1, 2], "b": [2, 3]}, x_label="x", y_label="y", reference=("_c", 1.5))
+    names = [text.get_text().strip() for text in figure.axes[0].get_legend().get_texts()]
+    assert names == ["_a", "b", "_c"]
+
+
+@pytest.mark.parametrize(
+    ("draw", "name"),
+    [
+        (lambda: curves({"a": [1, 0]}, x_label="x", y_label="y", log_y=True), r"series\['a'\]"),
+        (lambda: curves({"a": [1, 2]}, [0, 1], x_label="x", y_label="y", log_x=True), "x"),
+        (lambda: curves({"a": [1]}, x_label="x", y_label="y", log_y=True, reference=("r", 0)),
+         "reference"),
+        (lambda: loss_curve([1.0, 0.0], log_y=True), "losses"),
+        (lambda: loss_curve([1.0], log_y=True, held_out={1: -1.0}), "held_out"),
+    ],
+)  # fmt: skip
+def test_what_a_logarithmic_axis_cannot_show_is_refused(draw, name):
+    with pytest.raises(ValueError, match=f"^{name}: expected numbers above 0"):
+        draw()
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -88,10 +131,11 @@ def test_held_out_losses_stand_at_their_steps():
     assert ax.get_yscale() == "log"
 
 
-@pytest.mark.parametrize("arguments", [{"every": 0}, {"smooth": 0}])
-def test_counts_below_one_are_refused(arguments):
-    with pytest.raises(ValueError, match="every and smooth: expected at least 1"):
-        loss_curve([1.0], **arguments)
+@pytest.mark.parametrize("name", ["every", "smooth"])
+@pytest.mark.parametrize("count", [0, 2.5])
+def test_counts_that_are_no_counts_are_refused(name, count):
+    with pytest.raises(ValueError, match=f"{name}: expected a whole number of at least 1, got"):
+        loss_curve([1.0], **{name: count})
 
 
 def test_nothing_to_draw_is_refused():

@@ -156,6 +156,8 @@ def test_wrong_values_are_named(arguments, message):
     [
         ({"weights": [["a"]]}, "weights: expected an array of real numbers, got list"),
         ({"weights": WEIGHTS, "mask": np.ones((3, 3))}, "mask: expected bool.*got float64"),
+        ({"weights": torch.eye(2, dtype=torch.complex64)}, "weights: expected.*torch.complex64"),
+        ({"weights": np.eye(2, dtype=np.complex64)}, "weights: expected.*got complex64"),
     ],
 )
 def test_wrong_types_are_named(arguments, message):
@@ -166,6 +168,19 @@ def test_wrong_types_are_named(arguments, message):
 def test_scores_can_be_drawn_when_their_range_is_given():
     ax = heatmap([[-4.0, 4.0]], vmin=-4, vmax=4, colour_label="score").axes[0]
     assert _mesh(ax).get_clim() == (-4.0, 4.0)
+
+
+def test_a_masked_cell_needs_no_place_on_the_colour_bar():
+    mask = np.tril(np.ones((2, 2), dtype=bool))
+    ax = heatmap([[2.0, 0.0], [3.0, 4.0]], mask=mask, vmin=1, vmax=5).axes[0]
+    assert _mesh(ax).get_clim() == (1.0, 5.0)
+    with pytest.raises(ValueError, match="expected values from 1 to 3, got 2 to 4"):
+        heatmap([[2.0, 0.0], [3.0, 4.0]], mask=mask, vmin=1, vmax=3)
+
+
+def test_a_number_that_rounds_to_zero_has_no_minus():
+    texts = heatmap([[-0.001, 1.0]], vmin=-1).axes[0].texts
+    assert [text.get_text() for text in texts if text.get_text()] == ["0.00", "1.00"]
 
 
 @pytest.mark.parametrize("count", [1, 2, 3, 4, 5, 8])

@@ -18,7 +18,18 @@ from lxml import etree, html
 from PIL import Image
 from pypdf import PdfReader
 
-from attention_guide.plot import curves_table, describe, head_view, heads, heatmap, save, table
+from attention_guide.plot import (
+    arcs,
+    curves,
+    curves_table,
+    describe,
+    head_view,
+    heads,
+    heatmap,
+    save,
+    table,
+    training_curves,
+)
 
 CAUSAL = np.tril(np.ones((2, 2), dtype=bool))
 WEIGHTS = np.array([[1.0, 0.0], [0.25, 0.75]])
@@ -69,6 +80,16 @@ def test_the_three_files_are_what_their_names_say_and_carry_the_words(tmp_path):
     assert PdfReader(pdf).metadata.subject == clean
     with Image.open(png) as image:
         assert image.format == "PNG"
+        assert image.info["Description"] == clean
+
+
+def test_the_words_keep_every_character_that_a_file_can_hold(tmp_path):
+    words = "می\u200cخواهم 👩\u200d👧 5\u202f000\u00a0€\u3000\t\u0085"
+    svg, pdf, png = save(heatmap(WEIGHTS), tmp_path / "map", alt=words + "\x1b\ud83d\uffff")
+    clean = words + "\ufffd" * 3
+    assert clean in "".join(etree.parse(svg).getroot().itertext())
+    assert PdfReader(pdf).metadata.subject == clean
+    with Image.open(png) as image:
         assert image.info["Description"] == clean
 
 
@@ -142,7 +163,17 @@ def test_heads_are_described_from_the_same_numbers():
     assert "Head 1: spread over 2.0 keys, 0.50 on the same place" in text
     assert text.endswith("Head 2: attends nowhere.")
     assert describe(np.ones((9, 1, 1)), most=2).endswith("7 more.")
-    assert "1 cells masked" in describe(WEIGHTS[None], mask=CAUSAL)
+    assert ", 1 cell masked." in describe(WEIGHTS[None], mask=CAUSAL)
+
+
+def test_a_row_that_sums_to_less_than_1_counts_as_shares():
+    """Sinks take the rest: ten keys with a hundredth each are still ten keys."""
+    assert "spread over 10.0 keys" in describe(np.full((1, 4, 10), 0.01))
+
+
+def test_a_query_that_attends_nowhere_counts_neither_way():
+    text = describe([[[0.0, 0.0], [0.0, 1.0]]])
+    assert "spread over 1.0 keys, 1.00 on the same place" in text
 
 
 def test_one_map_is_described_query_by_query():
@@ -159,6 +190,19 @@ def test_curves_become_a_table():
     assert curves_table({"a": [1.0]}, form="csv") == "x,a\n1,1"
 
 
+@pytest.mark.parametrize(
+    ("x", "shown"),
+    [
+        ([123456, 123457], ["123456", "123457"]),
+        ([0.1234561, 0.1234562], ["0.1234561", "0.1234562"]),
+        ([0.1 + 0.2, -0.0], ["0.3", "0"]),
+    ],
+)
+def test_different_x_are_written_differently(x, shown):
+    lines = curves_table({"a": [1, 2]}, x, form="csv").splitlines()[1:]
+    assert [line.split(",")[0] for line in lines] == shown
+
+
 def test_tables_name_what_does_not_fit():
     for call, message in [
         (lambda: table(WEIGHTS, form="xml"), "form"),
@@ -170,17 +214,26 @@ def test_tables_name_what_does_not_fit():
         (lambda: curves_table({}), "series"),
         (lambda: curves_table({"a": [1.0], "b": [1.0, 2.0]}), "series"),
         (lambda: curves_table({"a": [1.0]}, form="html"), "form"),
+        (lambda: curves_table({"a": [1.0, 2.0]}, [[1, 2]]), r"x: expected a vector"),
+        (lambda: curves_table({"a": [1.0]}, digits=0), "digits: expected"),
+        (lambda: table(WEIGHTS, form="csv", digits=1.5), "digits: expected"),
+        (lambda: describe(WEIGHTS[None], most=-1), "most: expected"),
     ]:
         with pytest.raises(ValueError, match=message):
             call()
 
 
-@pytest.mark.parametrize("title", [None, "a title"])
-@pytest.mark.parametrize("shape", [(10, 10), (3, 25), (25, 3)])
+@pytest.mark.parametrize("title", [None, "a title", "a title of many words: " * 4])
+@pytest.mark.parametrize("shape", [(10, 10), (3, 25), (25, 3), (2, 2)])
 @pytest.mark.parametrize("draw", [
     lambda w, rows, columns, title: heatmap(w, rows, columns, title=title),
     lambda w, rows, columns, title: heads([w, w, w], rows, columns, title=title),
     lambda w, rows, columns, title: head_view([w], rows, columns, title=title),
+    lambda w, rows, columns, title: head_view([w] * 7, title=title),
+    lambda w, rows, columns, title: arcs(np.eye(len(w)), rows, mask=np.eye(len(w), dtype=bool),
+                                         title=title),
+    lambda w, rows, columns, title: training_curves([2.0, 1.0], title=title),
+    lambda w, rows, columns, title: curves({"a": [1.0]}, x_label="x", y_label="y", title=title),
 ])  # fmt: skip
 def test_nothing_is_cut_off_where_a_reader_saves_with_matplotlib_alone(draw, shape, title):
     """The first drawing has room for every label, without the care that `save` takes."""

@@ -68,6 +68,24 @@ def test_what_hides_is_shown():
     assert visible(7) == "7"
 
 
+@pytest.mark.parametrize(
+    "blank", ["\ufe0f", "\u200d", "\u200c", "\u3164", "\u2800", "\u115f", "\u034f"]
+)
+def test_a_blank_token_shows_its_code_point(blank):
+    assert visible(blank) == f"⟨{ord(blank):04X}⟩"
+
+
+def test_an_empty_token_shows_that_it_is_there():
+    assert visible("") == "⟨⟩"
+
+
+def test_a_joiner_stays_where_it_joins():
+    for word in ("می\u200cخواهم", "\U0001f469\u200d\U0001f467", "क्\u200d"):
+        assert visible(word) == word
+    assert visible("می\u200c") == "می⟨200C⟩"
+    assert visible("\u2764\ufe0f") == "\u2764"
+
+
 def test_a_missing_glyph_is_named_and_its_code_point_drawn():
     with pytest.warns(MissingGlyphs, match=r"U\+10FFFD.*install a font"):
         assert drawable(["a\U0010fffd"]) == ["a⟨10FFFD⟩"]
@@ -124,6 +142,18 @@ def test_arabic_letters_are_joined_and_run_right_to_left():
     right = alone.vertices[alone.vertices[:, 0] > alone.get_extents().width / 2]
     # The glyph at the right has the height of aleph, whichever bet has.
     assert right[:, 1].max() == pytest.approx(aleph.get_extents().y1, abs=0.2)
+
+
+@pytest.mark.parametrize(
+    "padded",
+    [
+        ["[CLS]", "هذا", "كتاب", "[SEP]", "[PAD]", "[PAD]", "[PAD]", "[PAD]"],
+        ["<s>", "שלום", "</s>", "<pad>", "<pad>", "<pad>", "‹pad›"],
+        ["<|endoftext|>", "שלום"],
+    ],
+)
+def test_special_tokens_have_no_direction(padded):
+    assert reads_right_to_left(padded)
 
 
 def test_the_direction_is_that_of_most_letters():

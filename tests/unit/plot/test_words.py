@@ -25,10 +25,35 @@ def test_alt_text_says_when_a_query_may_attend_nowhere():
     assert "0: may attend nowhere." in text
 
 
+def test_alt_text_never_names_a_key_that_gets_nothing():
+    text = alt_text([[0.0, 0.0]], ["q"], ["hidden", "open"], mask=[[False, True]])
+    assert text.endswith("q: attends nowhere.")
+    assert alt_text([[0.0, 0.0], [0.0, 1.0]]).endswith("0: attends nowhere. 1: most on 1 (1.00).")
+
+
+@pytest.mark.parametrize(
+    ("row", "said"),
+    [
+        ([0.25, 0.25, 0.25, 0.25], "spread evenly over 4 keys (0.25 each)"),
+        ([0.4, 0.1, 0.1, 0.4], "most on a and d (0.40 each)"),
+        ([0.3, 0.3, 0.3, 0.1], "most on 3 keys alike (0.30 each)"),
+    ],
+)
+def test_alt_text_says_that_keys_share_the_most(row, said):
+    assert alt_text([row], ["q"], list("abcd")).endswith(f"q: {said}.")
+
+
+def test_alt_text_shares_among_the_keys_that_are_open():
+    text = alt_text([[0.5, 0.5, 0.0]], mask=[[True, True, False]])
+    assert text.endswith("0: spread evenly over 2 keys (0.50 each).")
+
+
 def test_alt_text_stays_short():
-    text = alt_text(np.full((20, 2), 0.5), most=3)
+    text = alt_text(np.eye(20), most=3)
     assert text.count("most on") == 3
     assert text.endswith("17 more.")
+    with pytest.raises(ValueError, match="most: expected a whole number of at least 0, got -1"):
+        alt_text(np.eye(3), most=-1)
 
 
 def test_table_has_a_row_a_query_and_dashes_where_forbidden():
@@ -36,6 +61,17 @@ def test_table_has_a_row_a_query_and_dashes_where_forbidden():
     assert lines[0] == r"| query | the | cat\|s | sat |"
     assert lines[2] == "| the | 1.0 | – | – |"
     assert lines[4] == "| sat | 0.2 | 0.3 | 0.5 |"
+
+
+def test_a_zero_has_no_minus_and_digits_are_counted():
+    assert "| 0.00 | 1.00 |" in weights_table([[-5e-6, 1.0]])
+    with pytest.raises(ValueError, match="digits: expected a whole number of at least 0, got -1"):
+        weights_table([[1.0]], digits=-1)
+
+
+def test_a_tilde_needs_no_backslash():
+    """The book's Markdown would show the backslash; GitHub's would strike out."""
+    assert "| &#126;&#126;a |" in weights_table([[1.0]], ["~~a"])
 
 
 def test_a_leak_is_an_error_here_too():
