@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
+import numpy.typing as npt
 import torch
 from jaxtyping import Int
 from torch import Tensor
@@ -13,7 +15,7 @@ from attention_guide.text import _check
 
 
 def pad_batch(
-    sequences: Sequence[Sequence[int]],
+    sequences: Sequence[Sequence[int] | Tensor | npt.NDArray[Any]],
     *,
     pad_id: int = 0,
     length: int | None = None,

@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Float, Integer
 from torch import Tensor
 
 from attention_guide.functional import _checks
@@ -17,7 +17,7 @@ PairLoss = Callable[[Callable[[Tensor, Tensor], Tensor], tuple[Tensor, Tensor]],
 
 def cross_entropy(
     logits: Float[Tensor, "*B V"],
-    targets: Int[Tensor, "*B"],
+    targets: Integer[Tensor, "*B"],
     *,
     pad_id: int | None = None,
     label_smoothing: float = 0.0,
