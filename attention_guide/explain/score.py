@@ -12,6 +12,7 @@ need, or ids, `(B, T)`, for those that only try inputs out. Rows must not influe
 model in `eval()` mode), since the methods stack many versions of one input into a batch.
 """
 
+import itertools
 from collections.abc import Callable
 
 import torch
@@ -33,7 +34,8 @@ def at_embedding(
 
     Args:
         embedding: The module whose output, `(B, T, D)`, takes the place of the input:
-            `model.src_embedding`. It must run exactly once in a call of `run`.
+            `model.src_embedding`. Where it runs more than once in a call of `run`, as in a model
+            that embeds source and target alike, the run whose input is `ids` itself counts.
         run: From ids `(B, T)` to scores `(B,)`; where a model takes more than one input, the
             function closes over the others.
         ids: `(1, T)`, the input to be explained.
@@ -44,8 +46,9 @@ def at_embedding(
     Raises:
         TypeError: `ids` aren't integers, `run` isn't a function, or `embedding` isn't a module that
             returns a floating-point tensor. In the score: `x` has another dtype than that.
-        ValueError: `ids` isn't `(1, T)`, or `embedding` runs more often than once, or never, or
-            returns no `(1, T, D)`. In the score: `x` isn't `(B, T, D)` with that T and D.
+        ValueError: `ids` isn't `(1, T)`, or `embedding` never runs, runs more than once without
+            one run on `ids`, or returns no `(1, T, D)`. In the score: `x` isn't `(B, T, D)` with
+            that T and D.
 
     Examples:
         >>> from attention_guide.models import Transformer, TransformerConfig
@@ -62,16 +65,22 @@ def at_embedding(
     _checks.integral("ids", ids)
     if ids.ndim != 2 or ids.shape[0] != 1 or ids.shape[1] == 0:
         raise ValueError(f"ids: expected (1, T) with T at least 1; got {_checks.shape(ids)}")
-    seen: list[Tensor] = []
+    given: list[object] = []
+    made: list[Tensor] = []
 
-    def note(_module: nn.Module, _inputs: object, output: Tensor) -> None:
-        seen.append(output)
+    def note(_module: nn.Module, inputs: tuple[object, ...], output: Tensor) -> None:
+        given.append(inputs[0] if inputs else None)
+        made.append(output)
 
     with torch.no_grad():
         _hooked(embedding, note, run, ids)
-    if len(seen) != 1:
-        raise ValueError(f"embedding: expected to run once in a call of run; it ran {len(seen)}x")
-    own = _checks.floating("embedding(ids)", seen[0]).detach().clone()
+    turns = [turn for turn, x in enumerate(given) if len(given) == 1 or x is ids]
+    if len(turns) != 1:
+        raise ValueError(
+            "embedding: expected to run once in a call of run, or once on ids; "
+            f"it ran {len(given)}x, {len(turns)}x on ids"
+        )
+    own = _checks.floating("embedding(ids)", made[turns[0]]).detach().clone()
     _checks.rank("embedding(ids)", own, "B T D")
     _checks.axis("embedding(ids)", own, 0, 1, "B T D", "as in ids")
 
@@ -81,8 +90,12 @@ def at_embedding(
             _checks.axis("x", x, place, own.shape[place], "B T D", "as in embedding(ids)")
         _checks.like("x", x, "embedding(ids)", own)
 
-        def substitute(_module: nn.Module, _inputs: object, _output: Tensor) -> Tensor:
-            return x
+        turn = itertools.count()
+
+        def substitute(
+            _module: nn.Module, _inputs: tuple[object, ...], _output: Tensor
+        ) -> Tensor | None:
+            return x if next(turn) == turns[0] else None
 
         return _hooked(embedding, substitute, run, ids.expand(x.shape[0], -1))
 
@@ -91,7 +104,7 @@ def at_embedding(
 
 def _hooked(
     module: nn.Module,
-    hook: Callable[[nn.Module, object, Tensor], Tensor | None],
+    hook: Callable[[nn.Module, tuple[object, ...], Tensor], Tensor | None],
     run: Callable[[Tensor], Tensor],
     ids: Tensor,
 ) -> Tensor:

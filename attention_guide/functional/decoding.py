@@ -166,8 +166,10 @@ def top_p(logits: Float[Tensor, "B V"], p: float) -> Float[Tensor, "B V"]:
     chances = ordered.float().softmax(dim=-1)
     # A token stays when the mass before it hasn't reached p: that of the first is 0.
     before = chances.cumsum(dim=-1) - chances
+    # All of them reach 1, whatever their sum is rounded to.
+    dropped = (before >= p) & (p < 1)
     return torch.full_like(logits, float("-inf")).scatter(
-        -1, place, ordered.masked_fill(before >= p, float("-inf"))
+        -1, place, ordered.masked_fill(dropped, float("-inf"))
     )
 
 

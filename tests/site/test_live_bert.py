@@ -253,6 +253,19 @@ def test_words_left_out_change_the_similarity(live: Locator) -> None:
     assert similarity(live) == [round(pairs[3]["similarity"], 2)]
 
 
+def test_the_box_names_the_example_that_is_shown(live: Locator) -> None:
+    said(live)
+    box = live.get_by_label("Example", exact=True)
+    first = live.get_by_label("First sentence", exact=True)
+    expect(box).to_have_js_property("selectedIndex", 1)
+    first.fill("The film was not good.")
+    expect(box).to_have_js_property("selectedIndex", 0)
+    live.get_by_label("Second sentence", exact=True).fill("The film was bad.")
+    expect(box).to_have_js_property("selectedIndex", 3)
+    live.get_by_role("button", name="Reset").click()
+    expect(box).to_have_js_property("selectedIndex", 1)
+
+
 def test_every_head_is_there_and_one_is_large(live: Locator) -> None:
     live.get_by_label("Example", exact=True).select_option(index=2)
     said(live)

@@ -86,3 +86,15 @@ def test_a_keys_hand_lies_where_rope_puts_it_behind_its_query(browser: Browser, 
             x, down = (float(word) for word in drawn.split("L")[1].split())
             assert math.isclose(x, 16 * right, abs_tol=1e-3)
             assert math.isclose(down, -16 * up, abs_tol=1e-3)
+
+
+def test_a_click_without_a_pointer_moves_the_distance(browser: Browser, base: str) -> None:
+    """As screen readers and voice control send it; an error of the script would fail the visit."""
+    with figure(browser, base, "positions") as (_, live):
+        live.locator(".live-chart svg").nth(2).evaluate(
+            """svg => {
+              const { left, width } = svg.getBoundingClientRect();
+              svg.dispatchEvent(new MouseEvent("click", { clientX: left + width / 2 }));
+            }"""
+        )
+        expect(live.get_by_role("slider", name="Distance")).to_have_value("64")

@@ -116,7 +116,6 @@ const LiveWorkshop = (() => {
       const state = current();
       state.texts[i] = fields[i].value.slice(0, LONGEST);
       state.out[i] = [];
-      examples.set(0);
       soon(150);
     }
 
@@ -130,6 +129,7 @@ const LiveWorkshop = (() => {
     async function compute() {
       const mine = ++round;
       const state = current();
+      examples.set(1 + EXAMPLES.findIndex(({ texts }) => `${texts}` === `${state.texts}`));
       const texts = state.texts.map((text, i) => {
         if (fields[i].value !== text) fields[i].value = text;
         const ids = m.tokenizer.encode(text, TOKENS);

@@ -180,8 +180,7 @@
     const picture = svg("svg", { viewBox: "0 0 200 90", width: 200, role: "img" });
     const title = h("p", { class: "live-chart-title" });
     let reach = LENGTHS[0];
-    /** @type {PointerEvent} */
-    let down;
+    let down = { clientX: 0, clientY: 0 };
     // A finger that goes up or down scrolls the page: only a tap or a move aside is meant for us.
     const follow = (/** @type {PointerEvent} */ event) => {
       const { type, clientX, clientY } = event;

@@ -23,7 +23,7 @@ from attention_guide.explain import (
     shapley_values,
     sufficiency,
 )
-from attention_guide.models import Transformer, TransformerConfig
+from attention_guide.models import T5, T5Config, Transformer, TransformerConfig
 
 D = torch.float64
 few = settings(max_examples=20, deadline=None, derandomize=True)
@@ -100,11 +100,31 @@ def test_at_embedding_names_what_does_not_fit():
             at_embedding(module, run, ids)
 
 
+def test_at_embedding_of_a_module_that_embeds_source_and_target():
+    torch.manual_seed(0)
+    config = T5Config(11, d_model=8, d_head=4, n_heads=2, d_ff=16, n_layers=2)
+    model, tgt = T5(config).double().eval(), torch.tensor([[0, 9, 6]])
+
+    def run(src):
+        return model(src, tgt.expand(len(src), -1))[:, -1, 4]
+
+    src, other = torch.tensor([[5, 6, 7, 1]]), torch.tensor([[8, 6, 7, 1]])
+    score, x = at_embedding(model.embedding, run, src)
+    torch.testing.assert_close(x, model.embedding(src).detach())
+    torch.testing.assert_close(score(x), run(src))
+    torch.testing.assert_close(score(model.embedding(other)), run(other))
+    decoded, y = at_embedding(model.embedding, lambda t: model(src, t)[:, -1, 4], tgt)
+    torch.testing.assert_close(decoded(y), run(src))
+    assert y.shape == (1, 3, 8)
+
+
 def test_at_embedding_refuses_an_embedding_that_runs_twice_or_never(explained):
     model, _, src, _, _ = explained
     twice = nn.Embedding(11, 4)
     with pytest.raises(ValueError, match="it ran 2x"):
         at_embedding(twice, lambda ids: (twice(ids) + twice(ids)).sum((1, 2)), src)
+    with pytest.raises(ValueError, match="it ran 2x, 0x on ids"):
+        at_embedding(twice, lambda ids: (twice(ids.clone()) + twice(ids.clone())).sum((1, 2)), src)
     with pytest.raises(ValueError, match="it ran 0x"):
         at_embedding(model.tgt_embedding, lambda ids: model.encode(ids).sum((1, 2)), src)
     with pytest.raises(ValueError, match="ids"):

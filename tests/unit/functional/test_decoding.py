@@ -51,6 +51,12 @@ def test_top_p_keeps_the_smallest_set_that_reaches_p() -> None:
     )
 
 
+def test_a_p_of_one_drops_nothing() -> None:
+    """Not even where the sum is rounded to 1 before the last token."""
+    logits = torch.cat([torch.tensor([[100.0]]), torch.arange(511)[None] / 10], dim=1)
+    assert torch.equal(top_p(logits, 1.0), logits)
+
+
 def test_min_p_is_relative_to_the_likeliest() -> None:
     logits = torch.tensor([[0.5, 0.26, 0.24]]).log()
     assert min_p(logits, 0.5).isfinite().tolist() == [[True, True, False]]
