@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
-from playwright.sync_api import Browser, BrowserContext, Page, Playwright
+from playwright.sync_api import Browser, BrowserContext, Page, Playwright, ViewportSize
 
 from book import setup
 from book.chapters import ROOT
@@ -27,6 +27,7 @@ SCREENSHOTS = ROOT / ".cache" / "screenshots"
 AXE = ROOT / "tests/site/vendor/axe-core/axe.min.js"
 WCAG = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22a", "wcag22aa"]
 TALLEST_SCREENSHOT = 16_000
+WIDE: ViewportSize = {"width": 1280, "height": 900}
 
 
 class Handler(http.server.SimpleHTTPRequestHandler):
@@ -110,14 +111,16 @@ def visit(browser: Browser, base: str, name: str) -> Visit:
         seen.transferred = sum(page.evaluate(_TRANSFERS))
         for scheme in ("light", "dark"):
             if scheme == "dark":
+                page.set_viewport_size({"width": 360, "height": 740})
+                seen.widths[360] = page.evaluate("document.documentElement.scrollWidth")
+                _screenshot(page, name, "360")
+                page.evaluate(_LEAVE_EACH_KIND)
+                page.set_viewport_size(WIDE)
                 page.locator("[data-md-component='palette'] label:visible").click()
             page.wait_for_function(_SCHEME_IS, arg=_NAMES[scheme], timeout=10_000)
             seen.backgrounds[scheme] = page.evaluate(_BACKGROUND)
             _screenshot(page, name, scheme)
             seen.violations[scheme] = _axe(page, whole=scheme == "light")
-        page.set_viewport_size({"width": 360, "height": 740})
-        seen.widths[360] = page.evaluate("document.documentElement.scrollWidth")
-        _screenshot(page, name, "360")
     return seen
 
 
@@ -132,7 +135,7 @@ _TRANSFERS = """() => [...performance.getEntriesByType("navigation"),
 @contextmanager
 def context(browser: Browser, seen: Visit, **options: Any) -> Iterator[BrowserContext]:
     """A fresh browser without a cache, that writes down what the page asks for and complains of."""
-    opened = browser.new_context(viewport={"width": 1280, "height": 900}, **options)
+    opened = browser.new_context(viewport=WIDE, **options)
     opened.on("request", lambda request: seen.requests.append(request.url))
     opened.on("console", lambda m: seen.messages.append(m.text) if m.type in _LOUD else None)
     opened.on("weberror", lambda error: seen.messages.append(str(error.error)))
@@ -168,6 +171,19 @@ def _axe(page: Page, *, whole: bool) -> list[str]:
     return [f"{rule}: {target} ({text})" for rule, target, text in result]
 
 
+# Colours are those of the style sheets: where light has been read whole, dark needs one function or
+# class of the reference for each kind of element. (All of them take axe a minute.)
+_LEAVE_EACH_KIND = """() => {
+    const seen = new Set();
+    // The inner ones first: what holds a piece that stays, stays.
+    for (const piece of [...document.querySelectorAll("div.doc-object")].reverse()) {
+        const parts = [piece, ...piece.querySelectorAll("*")];
+        const kinds = parts.map(e => `${e.tagName} ${e.className}`);
+        const needed = kinds.some(kind => !seen.has(kind)) || piece.querySelector("div.doc-object");
+        if (needed) kinds.forEach(kind => seen.add(kind));
+        else piece.remove();
+    }
+}"""
 # Sources repeat each other's colours: of them only those that show a kind of token for the first
 # time are opened, and the others emptied. (All of them take axe five minutes.)
 _OPEN_FOLDS = """() => {
