@@ -100,8 +100,10 @@ def ask_keeping(score: Score, item: Tensor, baseline: Tensor, kept: Tensor, batc
 
 
 def importances(importance: object) -> Tensor:
-    """Demand finite `(B, T)` numbers."""
+    """Demand finite `(B, T)` real numbers."""
     values = _checks.tensor("importance", importance)
+    if values.is_complex():
+        raise TypeError(f"importance: expected real numbers; got {values.dtype}")
     _checks.rank("importance", values, "B T")
     return finite("importance", values)
 

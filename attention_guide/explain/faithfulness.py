@@ -125,7 +125,7 @@ def most_important(importance: Float[Tensor, "B T"], fractions: Sequence[float])
         Bool, `(B, N, T)`.
 
     Raises:
-        TypeError: `importance` isn't a tensor, or `fractions` aren't numbers.
+        TypeError: `importance` isn't a tensor of real numbers, or `fractions` aren't numbers.
         ValueError: `importance` isn't `(B, T)` or not finite, no fractions, or one outside 0 to 1.
 
     Examples:

@@ -6,7 +6,14 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from attention_guide.explain._inputs import Score, ask, ask_without_graph, baseline_for, embeddings
+from attention_guide.explain._inputs import (
+    Score,
+    ask,
+    ask_without_graph,
+    baseline_for,
+    embeddings,
+    finite,
+)
 from attention_guide.functional import _checks
 
 __all__ = ["completeness_gap", "integrated_gradients"]
@@ -86,7 +93,7 @@ def completeness_gap(
     Raises:
         TypeError: `attribution`, `x` or the score isn't floating point, or the baseline has another
             dtype than `x`.
-        ValueError: `attribution` isn't `(B, T, ...)`, or the score isn't finite.
+        ValueError: `attribution` isn't `(B, T, ...)`, or it or the score isn't finite.
 
     Source:
         Sundararajan, Taly & Yan (2017), arXiv:1703.01365, proposition 1.
@@ -97,7 +104,7 @@ def completeness_gap(
         tensor([-1.5000])
     """
     x = embeddings("x", x)
-    _checks.floating("attribution", attribution)
+    finite("attribution", _checks.floating("attribution", attribution))
     if attribution.shape[:2] != x.shape[:2]:
         raise ValueError(
             f"attribution: expected (B, T, ...) with (B, T) = {tuple(x.shape[:2])}; "
@@ -112,14 +119,16 @@ def _integral(
     score: Score, x: Tensor, start: Tensor, points: tuple[Tensor, Tensor], batch: int
 ) -> Tensor:
     """The attributions of at most `batch` items, as many points at once as there is room for."""
-    total = torch.zeros_like(x)
+    # Fifty terms of 16 bits would lose what the answer can hold.
+    wide = torch.promote_types(x.dtype, torch.float32)
+    total = torch.zeros_like(x, dtype=wide)
     at_once = batch // x.shape[0]
     for alphas, widths in zip(*(torch.split(p, at_once) for p in points), strict=True):
         alpha = alphas.to(x).reshape(-1, *(1,) * x.ndim)
         way = (start + alpha * (x - start)).flatten(0, 1).requires_grad_()
         slope = _gradient(score, way).view(len(alphas), *x.shape)
-        total += (widths.to(x).reshape(alpha.shape) * slope).sum(0)
-    return (x - start) * total
+        total += (widths.to(x.device, wide).reshape(alpha.shape) * slope).sum(0)
+    return ((x - start) * total).to(x.dtype)
 
 
 def _gradient(score: Score, x: Tensor) -> Tensor:

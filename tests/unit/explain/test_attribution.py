@@ -188,6 +188,19 @@ def test_a_call_of_the_score_has_at_most_batch_rows_in_memory(batch, monkeypatch
     assert max(made) <= batch
 
 
+def test_integrated_gradients_of_16_bits_are_summed_in_more():
+    x = torch.linspace(-2, 2, 12).view(1, 4, 3).bfloat16()
+    for rule in ("gauss", "midpoint"):
+        found = integrated_gradients(lambda x: x.float().sum((1, 2)), x, rule=rule)
+        assert torch.equal(found, x)
+
+
+def test_a_gap_of_nothing_is_refused():
+    x = torch.ones(1, 2, 3)
+    with pytest.raises(ValueError, match="attribution: expected finite"):
+        completeness_gap(x * math.nan, lambda x: x.sum((1, 2)), x)
+
+
 def test_integrated_gradients_leave_no_gradient_behind(explained):
     model, _, _, score, x = explained
     integrated_gradients(score, x, steps=2)

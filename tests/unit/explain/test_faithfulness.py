@@ -94,6 +94,8 @@ def test_measures_name_what_does_not_fit(measure):
         measure(additive, x, torch.tensor([[1.0, float("nan"), 2.0]]))
     with pytest.raises(TypeError, match="importance"):
         measure(additive, x, [[1.0, 2.0, 3.0]])
+    with pytest.raises(TypeError, match="importance: expected real numbers"):
+        measure(additive, x, torch.ones(1, 3) + 1j)
     with pytest.raises(ValueError, match=r"score\(x\): expected finite"):
         measure(lambda x: additive(x) / 0, x * 0, torch.ones(1, 3))
     with pytest.raises(ValueError, match="no axis 0"):
@@ -121,6 +123,7 @@ def test_the_most_important_of_no_importances_is_refused():
         (torch.tensor([[math.nan, 0.5, 0.1]]), ValueError, "importance: expected finite"),
         (torch.ones(3), ValueError, r"importance: expected \(B, T\)"),
         ([[0.1, 0.2]], TypeError, "importance: expected a torch.Tensor"),
+        (torch.ones(1, 3) + 1j, TypeError, "importance: expected real numbers; got torch.complex"),
     ]:
         with pytest.raises(error, match=message):
             most_important(importance, [0.5])
