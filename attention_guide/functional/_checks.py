@@ -282,13 +282,24 @@ def score_terms(
 def every(name: str, fits: Tensor, x: Tensor, wanted: str) -> None:
     """Demand that all of `fits` holds, a test of the values of `x` that `wanted` words.
 
-    Values are seen neither on the meta device nor by the compiler: there nothing is demanded.
+    Values are seen neither on the meta device nor by the compiler nor inside `vmap`: there nothing
+    is demanded.
     """
-    if torch.compiler.is_compiling() or fits.is_meta or bool(fits.all()):
+    if torch.compiler.is_compiling() or fits.is_meta or _batched(fits) or bool(fits.all()):
         return
     wrong = x[~fits][0]
     came = str(wrong.item()) if wrong.ndim == 0 else f"from {wrong.min():g} to {wrong.max():g}"
     raise ValueError(f"{name}: expected {wanted}; got {came}")
+
+
+def _batched(x: Tensor) -> bool:
+    """Whether `vmap` stands behind a tensor, also behind the gradient of `torch.func`."""
+    functorch = torch._C._functorch
+    while functorch.is_functorch_wrapped_tensor(x):
+        if functorch.is_batchedtensor(x):
+            return True
+        x = functorch.get_unwrapped(x)
+    return False
 
 
 def below(name: str, ids: Tensor, size: int, letter: str) -> None:

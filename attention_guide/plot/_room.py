@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.font_manager import FontProperties
 from matplotlib.textpath import text_to_path
 
-from attention_guide.plot.style import MAX_WIDTH, SMALL_TEXT_SIZE
+from attention_guide.plot.style import MAX_WIDTH, SMALL_TEXT_SIZE, figure_of
 from attention_guide.plot.tokens import families
 
 # Width of a letter at SMALL_TEXT_SIZE, roughly.
@@ -80,7 +80,7 @@ def room_over(ax: Axes | None, width: float) -> float:
     """
     if ax is None:
         return SHARE * min(width, MAX_WIDTH)
-    return float(ax.bbox.width / ax.get_figure(root=True).dpi)  # type: ignore[union-attr]
+    return float(ax.bbox.width / figure_of(ax).dpi)
 
 
 def cell_sides(

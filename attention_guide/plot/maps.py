@@ -27,7 +27,7 @@ from attention_guide.plot.cells import (
 )
 from attention_guide.plot.checks import check_range, checked_mask, checked_weights, labels
 from attention_guide.plot.pooling import LONGEST_SIDE, MOST_BLOCKS, How, Pooled, pool
-from attention_guide.plot.style import MAX_WIDTH, TEXT_SIZE, axes_for, to_numpy
+from attention_guide.plot.style import MAX_WIDTH, TEXT_SIZE, axes_for, to_numpy, whole
 from attention_guide.plot.tokens import LONGEST
 
 # Panels of several heads are smaller than a single map.
@@ -166,8 +166,8 @@ def heads(
     names = [f"head {head}" for head in range(count)] if titles is None else list(titles)
     if len(names) != count:
         raise ValueError(f"titles: expected H = {count} titles, got {len(names)}")
-    if columns is not None and columns < 1:
-        raise ValueError(f"columns: expected at least 1, got {columns}")
+    if columns is not None:
+        whole(columns, "columns", 1)
     read = [
         _read(panel, query_tokens, key_tokens, mask, (0.0, vmax), pooling, PANEL_SIDE, PANEL_LABEL)
         for panel in values
@@ -224,17 +224,17 @@ def _read(
     letters: int = LONGEST,
 ) -> tuple[Pooled, list[str], list[str]]:
     """Check and pool what is to be drawn; labels for what is drawn."""
-    whole = checked_weights(weights, -math.inf, math.inf)
+    given = checked_weights(weights, -math.inf, math.inf)
     sides = [
         labels(tokens, count, name, axis, letters)
         for tokens, count, name, axis in zip(
-            (query_tokens, key_tokens), whole.shape, ("query_tokens", "key_tokens"), "TS",
+            (query_tokens, key_tokens), given.shape, ("query_tokens", "key_tokens"), "TS",
             strict=True,
         )
     ]  # fmt: skip
     shown = pool(
-        whole,
-        checked_mask(mask, whole),
+        given,
+        checked_mask(mask, given),
         pooling,
         longest=longest,
         blocks=min(longest, MOST_BLOCKS),
@@ -243,7 +243,7 @@ def _read(
     for place, block in enumerate((shown.rows, shown.columns)):
         if block > 1:
             # A block's first token would be taken for the block; its number says where it is.
-            sides[place] = [str(i) for i in range(0, whole.shape[place], block)]
+            sides[place] = [str(i) for i in range(0, given.shape[place], block)]
     return shown, sides[0], sides[1]
 
 

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 from matplotlib.axes import Axes
 from matplotlib.colors import to_rgba
-from matplotlib.figure import Figure, SubFigure
+from matplotlib.figure import Figure
 
 OKABE_ITO: dict[str, str] = {
     "black": "#000000",
@@ -82,8 +82,9 @@ def to_numpy(values: npt.ArrayLike, name: str) -> npt.NDArray[np.float64]:
         >>> to_numpy(torch.ones(2, dtype=torch.bfloat16, requires_grad=True), "weights")
         array([1., 1.])
     """
-    if "complex" in str(getattr(values, "dtype", "")):  # numpy would drop the imaginary part
-        raise TypeError(f"{name}: expected an array of real numbers, got {values.dtype}")  # type: ignore[union-attr]
+    dtype = str(getattr(values, "dtype", ""))
+    if "complex" in dtype:  # numpy would drop the imaginary part
+        raise TypeError(f"{name}: expected an array of real numbers, got {dtype}")
     detach = getattr(values, "detach", None)
     # numpy knows no bfloat16, so a tensor is widened by its own library first.
     source = detach().cpu().double() if detach is not None else values
@@ -105,7 +106,7 @@ def ink(ax: Axes, on_bright: str, on_dark: str) -> str:
     """
     face = to_rgba(ax.get_facecolor())
     if face[3] == 0:
-        face = to_rgba(ax.get_figure(root=True).get_facecolor())  # type: ignore[union-attr]
+        face = to_rgba(figure_of(ax).get_facecolor())
     return on_bright if luminance(np.array(face)) > 0.179 else on_dark
 
 
@@ -157,8 +158,18 @@ def axes_for(ax: Axes | None, width: float, height: float) -> tuple[Figure, Axes
     if ax is None:
         figure, ax = plt.subplots(figsize=(min(width, MAX_WIDTH), height), layout="compressed")
         return figure, ax
-    owner = ax.figure
-    while isinstance(owner, SubFigure):
-        owner = owner.figure
-    assert isinstance(owner, Figure)
-    return owner, ax
+    return figure_of(ax), ax
+
+
+def figure_of(ax: Axes) -> Figure:
+    """Find the whole figure of axes, also of those in a part of one.
+
+    Examples:
+        >>> figure = plt.figure()
+        >>> figure_of(figure.subfigures().subplots()) is figure
+        True
+        >>> plt.close(figure)
+    """
+    owner = ax.get_figure(root=True)
+    assert owner is not None  # axes are made in one
+    return owner

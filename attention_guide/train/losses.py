@@ -64,8 +64,7 @@ def cross_entropy(
     counted = torch.ones_like(targets, dtype=torch.bool) if pad_id is None else targets != pad_id
     # A padding id such as -100 is no index into the vocabulary; any index will do there.
     targets = targets.masked_fill(~counted, 0)
-    if not torch._C._functorch.is_batchedtensor(targets):  # inside vmap no number can be looked at
-        _check.check_below("targets", targets, logits.shape[-1], "V")
+    _check.check_below("targets", targets, logits.shape[-1], "V")
     log_probs = logits.log_softmax(dim=-1)
     loss = -log_probs.gather(-1, targets.unsqueeze(-1)).squeeze(-1)
     if label_smoothing > 0.0:

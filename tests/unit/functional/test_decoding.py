@@ -6,6 +6,7 @@ import itertools
 
 import pytest
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from attention_guide.functional import (
@@ -49,6 +50,17 @@ def test_top_p_keeps_the_smallest_set_that_reaches_p() -> None:
         )
         == 4
     )
+
+
+def test_inside_vmap_values_are_left_unseen() -> None:
+    logits = torch.randn(3, 2, 5)
+    assert torch.equal(torch.vmap(greedy)(logits), logits.argmax(-1))
+
+    def best(logits: Tensor) -> Tensor:  # behind a gradient, too
+        return logits.gather(1, greedy(logits)[:, None]).sum()
+
+    slopes = torch.vmap(torch.func.grad(best))(logits)
+    assert torch.equal(slopes, F.one_hot(logits.argmax(-1), 5).float())
 
 
 def test_a_p_of_one_drops_nothing() -> None:

@@ -218,6 +218,7 @@ def test_tables_name_what_does_not_fit():
         (lambda: curves_table({"a": [1.0]}, digits=0), "digits: expected"),
         (lambda: table(WEIGHTS, form="csv", digits=1.5), "digits: expected"),
         (lambda: describe(WEIGHTS[None], most=-1), "most: expected"),
+        (lambda: heads(WEIGHTS[None], columns=1.5), "columns: expected a whole number"),
     ]:
         with pytest.raises(ValueError, match=message):
             call()
